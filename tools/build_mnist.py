@@ -1,0 +1,129 @@
+"""Write lessons/data/mnist.npz from the four original MNIST files.
+
+    .venv/bin/python tools/build_mnist.py FOLDER
+
+FOLDER holds the four files, plain or compressed with gzip (.gz). Each
+must have its recorded SHA-256; lessons/data/SOURCES.md says where to get
+them. The file written is the same, byte for byte, on every run.
+"""
+
+import argparse
+import gzip
+import io
+import os
+import sys
+import zipfile
+import zlib
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from lessons import datasets
+
+OUTPUT = Path(__file__).parents[1] / "lessons" / "data" / "mnist.npz"
+
+# SHA-256 of the four files, not compressed.
+ORIGINALS = {
+    "train-images-idx3-ubyte": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    ),
+    "train-labels-idx1-ubyte": (
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+    ),
+    "t10k-images-idx3-ubyte": (
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+    ),
+}
+
+
+def read_original(folder, name):
+    """Return the bytes of one original file, verified."""
+    path = folder / name
+    if not path.exists():
+        path = folder / f"{name}.gz"
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        sys.exit(f"{folder} holds neither {name} nor {name}.gz.")
+    except (OSError, EOFError, zlib.error) as error:
+        sys.exit(f"{path} cannot be read: {error}.")
+    found = sha256(content).hexdigest()
+    if found != ORIGINALS[name]:
+        sys.exit(
+            f"{path} is not the original file: "
+            f"SHA-256 expected {ORIGINALS[name]}, found {found}."
+        )
+    return content
+
+
+def assemble(folder):
+    """Return images (n, 784) and labels (n,), uint8, train then test."""
+
+    def join(kind, header):
+        names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k")]
+        contents = [read_original(folder, name) for name in names]
+        body = b"".join(content[header:] for content in contents)
+        return np.frombuffer(body, np.uint8)
+
+    # 16 bytes of header stand before the pixels, 8 before the labels.
+    images, labels = join("images-idx3", 16), join("labels-idx1", 8)
+    return images.reshape(-1, 784), labels
+
+
+def pack(**arrays):
+    """Return the bytes of an .npz file that depend on the arrays alone."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        for name, array in arrays.items():
+            npy = io.BytesIO()
+            np.lib.format.write_array(npy, array, allow_pickle=False)
+            # A fixed date and system: ZipInfo's date is 1980-01-01.
+            info = zipfile.ZipInfo(f"{name}.npy")
+            info.create_system = 3
+            members.writestr(
+                info, npy.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=9
+            )
+    return archive.getvalue()
+
+
+def write(path, content):
+    """Write a file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description="Write lessons/data/mnist.npz from the originals."
+    )
+    parser.add_argument(
+        "folder", type=Path, help="where the four original files lie"
+    )
+    images, labels = assemble(parser.parse_args(arguments).folder)
+    content = pack(images=images, labels=labels)
+    found = sha256(content).hexdigest()
+    if found != datasets.MNIST_SHA256:
+        sys.exit(
+            f"The arrays are right, but zlib {zlib.ZLIB_RUNTIME_VERSION} "
+            "here compresses them to other bytes than those recorded, so "
+            f"{OUTPUT} was left as it was: "
+            f"SHA-256 expected {datasets.MNIST_SHA256}, found {found}. "
+            "To restore the recorded file, type: "
+            "git checkout -- lessons/data/mnist.npz"
+        )
+    write(OUTPUT, content)
+    print(f"{OUTPUT}: {len(content):,} bytes, SHA-256 {found}")
+
+
+if __name__ == "__main__":
+    main()
