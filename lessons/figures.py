@@ -1,0 +1,269 @@
+"""The course's figures: one palette, one style, a few diagrams.
+
+The colours are Okabe and Ito's, told apart by readers with any common
+colour-vision deficiency (https://jfly.uni-koeln.de/color/). Two of them
+keep one meaning throughout: blue for values on their way forward,
+vermilion for gradients on their way back.
+"""
+
+import itertools
+
+import matplotlib.pyplot as plt
+from matplotlib.patches import FancyBboxPatch, Rectangle
+
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+INK = "#222222"
+GREY = "#767676"
+
+FORWARD = BLUE
+BACKWARD = VERMILION
+
+STYLE = {
+    "figure.dpi": 144,
+    "figure.figsize": (6.4, 3.4),
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 11.5,
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.prop_cycle": plt.cycler(color=[BLUE, GREEN, PURPLE, GREY]),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11.5,
+    "axes.titlelocation": "left",
+    "grid.color": "#DDDDDD",
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+}
+
+
+def use_style():
+    """Make the course's style the one in which matplotlib draws."""
+    plt.rcParams.update(STYLE)
+
+
+def blank(width, height):
+    """An empty figure whose axes have one unit for each inch.
+
+    Parameters
+    ----------
+    width, height : float
+        Size in inches, above zero.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Without frame, ticks or labels, from (0, 0) to (width, height).
+    """
+    if not (width > 0 and height > 0):
+        raise ValueError(
+            "width and height must be above zero, got "
+            f"{width} and {height}"
+        )
+    _, ax = plt.subplots(figsize=(width, height))
+    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    ax.axis("off")
+    return ax
+
+
+def box(ax, x, y, text, *, width=0.8, height=0.56, color=INK):
+    """Write text in a rounded box centred on (x, y)."""
+    ax.text(
+        x,
+        y,
+        text,
+        color=color,
+        ha="center",
+        va="center",
+        zorder=3,
+    )
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.12",
+            facecolor="white",
+            edgecolor=color,
+            linewidth=1.4,
+            zorder=2,
+        )
+    )
+
+
+def arrow(ax, start, end, *, color=INK):
+    """Draw an arrow from one point (x, y) to another."""
+    ax.annotate(
+        "",
+        xy=end,
+        xytext=start,
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": color,
+            "linewidth": 1.4,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        },
+    )
+
+
+def chain_diagram(boxes, values, gradients):
+    """A row of boxes, values flowing right above, gradients left below.
+
+    Parameters
+    ----------
+    boxes : sequence of str
+        What stands in each box, left to right; at least one.
+    values, gradients : sequence of str
+        One label for each gap: before the first box, between each pair,
+        after the last, so one more than there are boxes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is no box, or a sequence has the wrong length.
+    """
+    gaps = len(boxes) + 1
+    if not boxes or len(values) != gaps or len(gradients) != gaps:
+        raise ValueError(
+            "expected at least one box, and one value and one gradient "
+            f"more than boxes; got {len(boxes)} boxes, {len(values)} "
+            f"values and {len(gradients)} gradients"
+        )
+    step, half = 1.5, 0.42
+    width = step * gaps + half
+    ax = blank(width, 1.4)
+    for k, text in enumerate(boxes):
+        box(ax, half / 2 + step * (k + 1), 0.75, text, width=2 * half)
+    for k, (value, gradient) in enumerate(
+        zip(values, gradients, strict=True)
+    ):
+        left = half / 2 + step * k + half
+        right = left + step - 2 * half
+        middle = (left + right) / 2
+        arrow(ax, (left, 0.87), (right, 0.87), color=FORWARD)
+        ax.text(middle, 1.1, value, color=FORWARD, ha="center")
+        if gradient:
+            arrow(ax, (right, 0.63), (left, 0.63), color=BACKWARD)
+            ax.text(
+                middle,
+                0.4,
+                gradient,
+                color=BACKWARD,
+                ha="center",
+                va="top",
+            )
+    return ax
+
+
+def network_diagram(sizes, captions):
+    """Layers of circles, left to right, every one joined to the next.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        How many circles stand in each layer, each at least 1; at least
+        two layers.
+    captions : sequence of str
+        What is written under each layer; may hold line breaks.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two layers, a size is below 1, or the
+        captions are not as many as the layers.
+    """
+    if len(sizes) < 2 or min(sizes) < 1 or len(captions) != len(sizes):
+        raise ValueError(
+            "expected at least two layers, at least one circle in each "
+            f"and a caption for each; got sizes {list(sizes)} and "
+            f"{len(captions)} captions"
+        )
+    across, down, below = 2.4, 0.46, 0.75
+    height = down * max(sizes) + below
+    ax = blank(across * (len(sizes) - 1) + 1.6, height)
+    columns = []
+    for k, (size, caption) in enumerate(zip(sizes, captions, strict=True)):
+        x = 0.8 + across * k
+        middle = (height + below) / 2
+        ys = [middle + down * (i - (size - 1) / 2) for i in range(size)]
+        columns.append([(x, y) for y in ys])
+        ax.text(x, below - 0.1, caption, ha="center", va="top")
+    for left, right in itertools.pairwise(columns):
+        for (x0, y0), (x1, y1) in itertools.product(left, right):
+            ax.plot([x0, x1], [y0, y1], color=GREY, linewidth=0.8)
+    for x, y in itertools.chain.from_iterable(columns):
+        ax.plot(
+            x,
+            y,
+            "o",
+            markersize=18,
+            color="white",
+            markeredgecolor=FORWARD,
+        )
+    return ax
+
+
+def matrix_product(left, right, result):
+    """Three rectangles to scale: left times right equals result.
+
+    Parameters
+    ----------
+    left, right, result : tuple (str, int, int)
+        A name, the number of rows and the number of columns.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not multiply to the shape of the result.
+    """
+    (_, n, inner), (_, rows, m), (_, *shape) = left, right, result
+    if inner != rows or shape != [n, m]:
+        raise ValueError(
+            f"({n}, {inner}) times ({rows}, {m}) is not {tuple(shape)}"
+        )
+    unit, gap, under = 0.08, 0.55, 0.5
+    matrices = (left, right, result)
+    width = sum(unit * m for _, _, m in matrices) + 4 * gap
+    height = unit * max(n for _, n, _ in matrices) + 2 * under
+    ax = blank(width, height)
+    x, middle = gap, height / 2 + under / 4
+    for (name, n, m), sign in zip(matrices, ("", "×", "="), strict=True):
+        ax.text(x - gap / 2, middle, sign, ha="center", va="center")
+        corner = (x, middle - unit * n / 2)
+        ax.add_patch(
+            Rectangle(
+                corner,
+                unit * m,
+                unit * n,
+                facecolor="#E6F0F7",
+                edgecolor=FORWARD,
+            )
+        )
+        ax.text(
+            x + unit * m / 2,
+            corner[1] - 0.08,
+            f"{name}\n({n}, {m})",
+            ha="center",
+            va="top",
+        )
+        x += unit * m + gap
+    return ax
