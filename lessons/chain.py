@@ -46,11 +46,12 @@ def numerical_derivative(f, x, h=1e-5):
     times the third derivative, and 1e-16 / h from rounding.
 
     Raises TypeError or ValueError where x, h or a value of f is not a
-    finite number, ValueError where h is not above zero.
+    finite number, ValueError where h is not above zero or so small that
+    x + h is x.
     """
     x, h = check_number("x", x), check_number("h", h)
-    if h <= 0:
-        raise ValueError(f"h must be above zero, got {h}")
+    if not x - h < x < x + h:
+        raise ValueError(f"h must be above zero and move x = {x}, got {h}")
     above = check_number("f(x + h)", f(x + h))
     below = check_number("f(x - h)", f(x - h))
     return (above - below) / (2 * h)
@@ -70,7 +71,7 @@ class Linear:
 
     def backward(self, g, lr):
         """Take dL/dz, update w and b, return dL/dx."""
-        check_ready(self, self.x, g, lr)
+        g, lr = check_ready(self, self.x, g, lr)
         self.w_grad, self.b_grad = g * self.x, g
         g_below = g * self.w  # with the w that forward used
         self.w -= lr * self.w_grad
@@ -83,7 +84,7 @@ class Linear:
 
 # %% ../book/01-chain.ipynb #check-ready
 def check_ready(layer, remembered, g, lr):
-    """Raise unless layer has run forward, g is finite and lr >= 0.
+    """Return g and lr as floats if layer has run forward and lr >= 0.
 
     RuntimeError where forward has not run, TypeError where g or lr is no
     number, ValueError where one is not finite or lr is negative.
@@ -91,9 +92,9 @@ def check_ready(layer, remembered, g, lr):
     if remembered is None:
         name = type(layer).__name__
         raise RuntimeError(f"{name}.backward needs {name}.forward first")
-    check_number("g", g)
     if check_number("lr", lr) < 0:
         raise ValueError(f"lr must not be negative, got {lr}")
+    return check_number("g", g), float(lr)
 
 
 # %% ../book/01-chain.ipynb #tanh
@@ -109,7 +110,7 @@ class Tanh:
 
     def backward(self, g, lr):
         """Take dL/da, return dL/dz; there is nothing to update."""
-        check_ready(self, self.a, g, lr)
+        g, lr = check_ready(self, self.a, g, lr)
         return g * (1 - self.a**2)
 
     def __repr__(self):
@@ -141,10 +142,7 @@ class SquaredError:
 
 # %% ../book/01-chain.ipynb #chain
 class Chain:
-    """Neurons in a row: Linear(w_1, b_1), Tanh(), Linear(w_2, ...
-
-    w and b: one number each for every neuron, the first neuron first.
-    """
+    """Neurons in a row; w and b have a number for each, first to last."""
 
     def __init__(self, w, b):
         check_depth(w, b)
@@ -162,6 +160,9 @@ class Chain:
         for layer in reversed(self.layers):
             g = layer.backward(g, lr)
         return g
+
+    def __repr__(self):
+        return f"Chain({self.layers})"
 
 
 # %% ../book/01-chain.ipynb #readers

@@ -1,9 +1,10 @@
 """The course's figures: one palette, one style, a few diagrams.
 
 The colours are Okabe and Ito's, told apart by readers with any common
-colour-vision deficiency (https://jfly.uni-koeln.de/color/). Two of them
-keep one meaning throughout: blue for values on their way forward,
-vermilion for gradients on their way back.
+colour-vision deficiency (https://jfly.uni-koeln.de/color/), with the
+vermilion darkened until text in it stands out from white (WCAG 2.2 AA,
+a contrast of 4.5). Two of them keep one meaning throughout: blue for
+values on their way forward, vermilion for gradients on their way back.
 """
 
 import itertools
@@ -12,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 BLUE = "#0072B2"
-VERMILION = "#D55E00"
+VERMILION = "#C24E00"
 GREEN = "#009E73"
 PURPLE = "#CC79A7"
 INK = "#222222"
@@ -30,7 +31,7 @@ STYLE = {
     "text.color": INK,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
-    "axes.prop_cycle": plt.cycler(color=[BLUE, GREEN, PURPLE, GREY]),
+    "axes.prop_cycle": plt.cycler(color=[BLUE, GREEN, PURPLE, INK]),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 11.5,
@@ -66,8 +67,9 @@ def blank(width, height):
             "width and height must be above zero, got "
             f"{width} and {height}"
         )
-    _, ax = plt.subplots(figsize=(width, height))
-    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    figure = plt.figure(figsize=(width, height), layout="none")
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(0, height))
     ax.axis("off")
     return ax
 
@@ -122,7 +124,8 @@ def chain_diagram(boxes, values, gradients):
         What stands in each box, left to right; at least one.
     values, gradients : sequence of str
         One label for each gap: before the first box, between each pair,
-        after the last, so one more than there are boxes.
+        after the last, so one more than there are boxes. Where a
+        gradient is "" no arrow is drawn.
 
     Returns
     -------
@@ -236,7 +239,7 @@ def matrix_product(left, right, result):
         If the shapes do not multiply to the shape of the result.
     """
     (_, n, inner), (_, rows, m), (_, *shape) = left, right, result
-    if inner != rows or shape != [n, m]:
+    if inner != rows or shape != [n, m] or min(n, inner, m) < 1:
         raise ValueError(
             f"({n}, {inner}) times ({rows}, {m}) is not {tuple(shape)}"
         )

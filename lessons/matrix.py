@@ -39,9 +39,11 @@ def check_array(name, array, shape):
         isinstance(want, str) or want == size
         for want, size in zip(shape, array.shape, strict=True)
     )
-    if not fits or array.size == 0:
+    if not fits:
         found, shape = array.shape, str(shape).replace("'", "")
         raise ValueError(f"{name}: expected shape {shape}, got {found}")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(
             f"{name}: expected finite numbers, got nan or inf"
@@ -79,6 +81,8 @@ def he_init(fan_in, fan_out, rng):
     fan_in and fan_out at least 1; rng a numpy.random.Generator.
     Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
     """
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng: expected a Generator, got {rng!r}")
     if fan_in < 1 or fan_out < 1:
         raise ValueError(
             f"expected sizes of at least 1, got {fan_in} and {fan_out}"
@@ -87,25 +91,30 @@ def he_init(fan_in, fan_out, rng):
 
 
 # %% ../book/02-matrix.ipynb #numerical
-def numerical_gradient(loss, array, h=1e-5):
+from .chain import numerical_derivative
+
+
+def numerical_gradient(loss, array):
     """The gradient of loss() by array, by central differences.
 
     loss: a function without arguments that reads array and returns a
-    float. array: float64, of any shape; each entry is nudged by h > 0 in
-    place and put back, also when loss raises. Returns an array of its
-    shape. The error is near 1e-11 for values of order one (chapter 1).
+    float. array: float64, of any shape; each entry is nudged in place
+    and put back, also when loss raises. Returns an array of its shape.
+    TypeError where array is anything else, or loss() is no number.
     """
     if not isinstance(array, np.ndarray) or array.dtype != np.float64:
         kind = getattr(array, "dtype", type(array).__name__)
         raise TypeError(f"array: expected a float64 array, got {kind}")
     gradient = np.zeros(array.shape)
     for i in np.ndindex(array.shape):
+
+        def loss_with(value, i=i):
+            array[i] = value
+            return loss()
+
         kept = array[i]
         try:
-            array[i] = kept + h
-            above = loss()
-            array[i] = kept - h
-            gradient[i] = (above - loss()) / (2 * h)
+            gradient[i] = numerical_derivative(loss_with, kept)
         finally:
             array[i] = kept
     return gradient
@@ -138,31 +147,32 @@ class GradArray(np.ndarray):
 
 # %% ../book/02-matrix.ipynb #mse-grad
 def mse_grad(y_hat, y):
-    """Write the gradient of mse(y_hat, y) onto y_hat."""
+    """Write the gradient of mse(y_hat, y) onto y_hat, a GradArray."""
+    check_array("y_hat", y_hat, ("n", "out"))
     check_array("y", y, y_hat.shape)
     y_hat.grad = 2 * (y_hat - y) / y_hat.size
 
 
 # %% ../book/02-matrix.ipynb #incoming
-def incoming(out, shape):
-    """out.grad, checked to have that shape.
+def incoming(out):
+    """out.grad; RuntimeError where there is none yet.
 
-    RuntimeError where out is None or has no gradient yet: forward has
-    not run, or the backward of what comes after has not.
+    Either out is None, because forward has not run, or the backward of
+    what comes after has not.
     """
     if getattr(out, "grad", None) is None:
         raise RuntimeError(
             "backward needs forward first, and the backward of what "
             "comes after: the output has no gradient yet"
         )
-    check_array("out.grad", out.grad, shape)
     return out.grad
 
 
 # %% ../book/02-matrix.ipynb #relu-grad
 def relu_grad(out, Z):
     """Given out = relu(Z) and out.grad, write Z.grad."""
-    G = incoming(out, Z.shape)
+    G = incoming(out)
+    check_array("out.grad", G, Z.shape)
     Z.grad = G * (Z > 0)
 
 
@@ -172,7 +182,8 @@ def lin_grad(out, X, W, b):
 
     X.grad too where X is a GradArray; a plain array is data.
     """
-    G = incoming(out, (X.shape[0], W.shape[1]))
+    G = incoming(out)
+    check_array("out.grad", G, (X.shape[0], W.shape[1]))
     W.grad = X.T @ G
     b.grad = G.sum(axis=0)
     if isinstance(X, GradArray):
@@ -227,8 +238,9 @@ class MSELoss:
         self.y_hat = self.y = None
 
     def forward(self, y_hat, y):
+        loss = mse(y_hat, y)
         self.y_hat, self.y = y_hat, y
-        return mse(y_hat, y)
+        return loss
 
     def backward(self):
         """Write y_hat.grad."""
@@ -248,8 +260,9 @@ def train(layers, X, Y, lr, num_epochs):
     Y (n, out): float64. The layers are changed in place. ValueError
     where lr is not above 0 or num_epochs is below 1.
     """
-    if not lr > 0 or num_epochs < 1:
-        raise ValueError(f"got lr {lr} and {num_epochs} epochs")
+    if not 0 < lr < np.inf or num_epochs < 1:
+        found = f"lr {lr} and {num_epochs} epochs"
+        raise ValueError(f"expected lr > 0, num_epochs > 0, got {found}")
     loss_fn, losses = MSELoss(), []
     for _ in range(num_epochs):
         out = X
