@@ -428,7 +428,7 @@ def test_sizes_below_1_are_refused(rng, make, sizes):
 
 
 def test_weights_are_drawn_from_a_generator_alone():
-    with pytest.raises(TypeError, match=r"^rng: expected a Generator, got"):
+    with pytest.raises(TypeError, match="rng: expected a Generator"):
         he_init(3, 5, np.random.RandomState(0))
 
 
