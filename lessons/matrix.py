@@ -24,14 +24,12 @@ __all__ = [
 # %% ../book/02-matrix.ipynb #check-array
 import numpy as np
 
+from .chain import numerical_derivative
+
 
 def check_array(name, array, shape):
-    """Raise unless array is float64, finite, not empty, and of shape.
-
-    shape: a tuple such as ("n", 3), in which a letter fits any size.
-    TypeError where array is no float64 ndarray, ValueError for the rest;
-    each names the array, what was expected and what was found.
-    """
+    """TypeError unless array is float64; ValueError unless it is finite,
+    not empty, and of shape, such as ("n", 3): a letter fits any size."""
     dtype = getattr(array, "dtype", type(array).__name__)
     if not isinstance(array, np.ndarray) or dtype != np.float64:
         raise TypeError(f"{name}: expected a float64 array, got {dtype}")
@@ -91,16 +89,12 @@ def he_init(fan_in, fan_out, rng):
 
 
 # %% ../book/02-matrix.ipynb #numerical
-from .chain import numerical_derivative
-
-
 def numerical_gradient(loss, array):
     """The gradient of loss() by array, by central differences.
 
-    loss: a function without arguments that reads array and returns a
-    float. array: float64, of any shape; each entry is nudged in place
-    and put back, also when loss raises. Returns an array of its shape.
-    TypeError where array is anything else, or loss() is no number.
+    array: float64, of any shape. loss: a function without arguments that
+    reads it and returns a float. Each entry is nudged in place and put
+    back, also when loss raises. Returns an array of the same shape.
     """
     if not isinstance(array, np.ndarray) or array.dtype != np.float64:
         kind = getattr(array, "dtype", type(array).__name__)
