@@ -27,15 +27,15 @@ import numpy as np
 from .matrix import GradArray, he_init
 
 
-def check_input(module, X, width=None, dtype=None):
+def check_input(module, X, width=None, dtype="floats"):
     """Raise unless X is a float matrix (n, width), finite, not empty.
 
-    None lets any width or dtype pass. TypeError for a wrong dtype, else
-    ValueError; each names the module, what it expected, what it found.
+    By default any width and float dtype pass. TypeError for a wrong
+    dtype, else ValueError; each names module, expected and found.
     """
-    wanted, found = dtype or "floats", getattr(X, "dtype", "no array")
-    if "float" not in str(found) or dtype not in (None, found):
-        raise TypeError(f"{module}: expected {wanted}, got {found}")
+    found = str(getattr(X, "dtype", "no array"))
+    if "float" not in found or str(dtype) not in ("floats", found):
+        raise TypeError(f"{module}: expected {dtype}, got {found}")
     shape, wanted = tuple(X.shape), f"(n, {width or 'width'})"
     if len(shape) != 2 or 0 in shape or width not in (None, shape[1]):
         raise ValueError(f"{module}: expected shape {wanted}, got {shape}")
@@ -76,7 +76,7 @@ class Module:
 class Layer(Module):
     """A module that takes one float matrix, of the width it expects."""
 
-    expects = None, None  # width and dtype: any
+    expects = None, "floats"  # width and dtype: any
 
     def check(self, X):
         check_input(self, X, *self.expects)
