@@ -13,6 +13,7 @@ __all__ = [
     "Tanh",
     "Sigmoid",
     "Sequential",
+    "flatten",
     "check_layers",
     "MSELoss",
     "SGD",
@@ -180,6 +181,13 @@ class Sequential(Layer):
 
 
 # %% ../book/03-modules.ipynb #check-layers
+def flatten(layers):
+    """The layers, and those inside them at any depth."""
+    for layer in layers:
+        yield layer
+        yield from flatten(getattr(layer, "layers", ()))
+
+
 def check_layers(layers):
     """Raise unless there are layers, all of them layers, none twice."""
     for layer in layers:
@@ -189,9 +197,10 @@ def check_layers(layers):
         raise ValueError(
             "Sequential: expected at least one layer, got none"
         )
-    if len(set(layers)) < len(layers):
-        twice = next(x for x in layers if layers.count(x) > 1)
-        raise ValueError(f"Sequential: {twice} stands in it twice")
+    every = list(flatten(layers))
+    for layer in every:
+        if every.count(layer) > 1:
+            raise ValueError(f"Sequential: {layer} stands in it twice")
 
 
 # %% ../book/03-modules.ipynb #mse-loss

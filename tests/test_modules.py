@@ -736,6 +736,16 @@ REFUSALS = {
         f"Sequential: {LINEAR} stands in it twice": (
             lambda: Sequential(*[linear(), ReLU()] * 2)
         ),
+        "Sequential: Sigmoid() stands in it twice": (
+            lambda: (lambda s: Sequential(s, Sequential(ReLU(), s)))(
+                Sigmoid()
+            )
+        ),
+        "Sequential: ReLU() stands in it twice": (
+            lambda: (lambda r: Sequential(Sequential(r), Sequential(r)))(
+                ReLU()
+            )
+        ),
         "Sequential: expected at least one layer, got none": Sequential,
         f"{SETTINGS} 4 parameters and lr=0": lambda: sgd(0),
         f"{SETTINGS} 4 parameters and lr=-0.1": lambda: sgd(-0.1),
