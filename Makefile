@@ -52,9 +52,11 @@ lint: $(INSTALLED) ## Check style and spelling
 unit: $(INSTALLED) ## Run the tests of the package, the notebooks' form and the site
 	$(BIN)/python -m pytest
 
+# Two at a time, a thread each: more threads than cores wait for each other.
 .PHONY: notebooks
 notebooks: $(INSTALLED) ## Run every notebook and compare what it prints with what is stored
-	$(BIN)/python -m pytest --nbval -n 2 --dist loadfile book
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest --nbval -n 2 --dist loadfile book
 
 # -- Writing ---------------------------------------------------------------
 
@@ -65,6 +67,10 @@ export: $(INSTALLED) ## Write the modules in lessons/ from their chapters
 .PHONY: outputs
 outputs: export ## Run every notebook and store its outputs
 	$(BIN)/python tools/outputs.py $(NOTEBOOKS)
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure how fast the course trains, for the page book/speed.md
+	$(BIN)/python tools/bench.py
 
 .PHONY: lock
 lock: ## Resolve requirements.txt anew and write constraints.txt
