@@ -12,8 +12,10 @@ __all__ = [
     "SquaredError",
     "Chain",
     "check_depth",
+    "linears",
     "parameters",
     "gradients",
+    "check_samples",
     "train",
 ]
 
@@ -26,15 +28,20 @@ def check_number(name, value):
     """Return value as a float if it is a finite real number.
 
     Raises TypeError for anything that is not a real number, ValueError
-    for nan and the infinities; both name what was wrong.
+    for nan, the infinities and what is too large for a float; each
+    names what was wrong.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(
             f"{name} must be a real number, got {type(value).__name__}"
         )
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # 10**400, say
+        number = "more than a float can hold"
+    if not isinstance(number, float) or not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    return number
 
 
 # %% ../book/01-chain.ipynb #numerical-derivative
@@ -45,16 +52,18 @@ def numerical_derivative(f, x, h=1e-5):
     values and derivatives of order one the error is near 1e-11: h**2 / 6
     times the third derivative, and 1e-16 / h from rounding.
 
-    Raises TypeError or ValueError where x, h or a value of f is not a
-    finite number, ValueError where h is not above zero or so small that
-    x + h is x.
+    Raises TypeError where f is no function, TypeError or ValueError
+    where x, h, a value of f or the slope is not a finite number,
+    ValueError where h is not above zero or so small that x + h is x.
     """
+    if not callable(f):
+        raise TypeError(f"f must be a function, got {type(f).__name__}")
     x, h = check_number("x", x), check_number("h", h)
     if not x - h < x < x + h:
         raise ValueError(f"h must be above zero and move x = {x}, got {h}")
     above = check_number("f(x + h)", f(x + h))
     below = check_number("f(x - h)", f(x - h))
-    return (above - below) / (2 * h)
+    return check_number("the slope", (above - below) / (2 * h))
 
 
 # %% ../book/01-chain.ipynb #linear
@@ -66,16 +75,18 @@ class Linear:
         self.x = self.w_grad = self.b_grad = None
 
     def forward(self, x):
-        self.x = check_number("x", x)
-        return self.w * self.x + self.b
+        x = check_number("x", x)
+        self.x, z = x, check_number("z", self.w * x + self.b)
+        return z
 
     def backward(self, g, lr):
         """Take dL/dz, update w and b, return dL/dx."""
         g, lr = check_ready(self, self.x, g, lr)
-        self.w_grad, self.b_grad = g * self.x, g
-        g_below = g * self.w  # with the w that forward used
-        self.w -= lr * self.w_grad
-        self.b -= lr * self.b_grad
+        w_grad, b_grad = g * self.x, g
+        g_below = check_number("dL/dx", g * self.w)  # with forward's w
+        w = check_number("the new w", self.w - lr * w_grad)
+        b = check_number("the new b", self.b - lr * b_grad)
+        self.w_grad, self.b_grad, self.w, self.b = w_grad, b_grad, w, b
         return g_below
 
     def __repr__(self):
@@ -125,8 +136,11 @@ class SquaredError:
         self.miss = None
 
     def forward(self, y_hat, y):
-        self.miss = check_number("y_hat", y_hat) - check_number("y", y)
-        return self.miss**2
+        miss = check_number("y_hat", y_hat) - check_number("y", y)
+        # As a product: a square too large for a float is then inf.
+        loss = check_number("the loss", miss * miss)
+        self.miss = miss
+        return loss
 
     def backward(self):
         """Return dL/dy_hat."""
@@ -165,9 +179,13 @@ class Chain:
         return f"Chain({self.layers})"
 
 
-# %% ../book/01-chain.ipynb #readers
+# %% ../book/01-chain.ipynb #check-depth
 def check_depth(w, b):
-    """Raise ValueError unless w and b are equally long and not empty."""
+    """Raise unless w and b are lists, equally long and not empty."""
+    for name, row in ("w", w), ("b", b):
+        if not isinstance(row, list | tuple):
+            kind = type(row).__name__
+            raise TypeError(f"{name} must be a list, got {kind}")
     if len(w) != len(b) or len(w) == 0:
         raise ValueError(
             "expected one weight and one bias for each of at least one "
@@ -175,17 +193,41 @@ def check_depth(w, b):
         )
 
 
+# %% ../book/01-chain.ipynb #readers
+def linears(chain):
+    """The linear layers of a Chain, first to last."""
+    if not isinstance(chain, Chain):
+        raise TypeError(f"expected a Chain, got {type(chain).__name__}")
+    return chain.layers[::2]
+
+
 def parameters(chain):
     """[w_1, b_1, w_2, b_2, ...] as they are now, floats."""
-    return [p for layer in chain.layers[::2] for p in (layer.w, layer.b)]
+    return [p for layer in linears(chain) for p in (layer.w, layer.b)]
 
 
 def gradients(chain):
     """[dL/dw_1, dL/db_1, dL/dw_2, ...] from the last backward, floats."""
-    linears = chain.layers[::2]
-    if linears[0].w_grad is None:
+    if linears(chain)[0].w_grad is None:
         raise RuntimeError("gradients needs Chain.backward first")
-    return [g for layer in linears for g in (layer.w_grad, layer.b_grad)]
+    return [
+        g for layer in linears(chain) for g in (layer.w_grad, layer.b_grad)
+    ]
+
+
+# %% ../book/01-chain.ipynb #check-samples
+def check_samples(samples):
+    """Raise unless samples are pairs (x, y) of numbers, at least one."""
+    if not isinstance(samples, list | tuple):
+        kind = type(samples).__name__
+        raise TypeError(f"samples must be a list of pairs, got {kind}")
+    if not samples:
+        raise ValueError("expected at least one sample (x, y), got none")
+    for k, pair in enumerate(samples):
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise TypeError(f"samples[{k}] must be (x, y), got {pair!r}")
+        check_number(f"x of samples[{k}]", pair[0])
+        check_number(f"y of samples[{k}]", pair[1])
 
 
 # %% ../book/01-chain.ipynb #train-function
@@ -194,10 +236,11 @@ def train(chain, samples, lr):
 
     Returns a list with (loss, parameters) for each step: the loss before
     its update, a float, and the parameters after it, a list of floats.
-    Raises ValueError where there are no samples.
+    TypeError or ValueError where chain is no Chain, lr is negative or a
+    sample is no pair of numbers; all are looked at before the first step.
     """
-    if len(samples) == 0:
-        raise ValueError("expected at least one sample (x, y), got none")
+    check_samples(samples)
+    parameters(chain)  # refuses what is no chain
     loss_fn, history = SquaredError(), []
     for x, y in samples:
         loss = loss_fn.forward(chain.forward(x), y)

@@ -5,9 +5,11 @@ network; ``lessons/data/SOURCES.md`` says where they come from.
 """
 
 import io
+from gzip import BadGzipFile
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -121,17 +123,26 @@ def _mnist_from_openml():
 
     remedy = "load_mnist() without an argument needs no network."
     try:
-        # The default parser needs pandas; this one does not.
-        bunch = fetch_openml(
-            "mnist_784", version=1, as_frame=False, parser="liac-arff"
-        )
+        # In a folder of its own, or scikit-learn would keep what it gets,
+        # cut short or wrong, and give it again the next time.
+        with TemporaryDirectory() as folder:
+            bunch = fetch_openml(
+                "mnist_784",
+                version=1,
+                data_home=folder,
+                as_frame=False,
+                parser="liac-arff",  # the default one needs pandas
+            )
         images = bunch.data.astype(np.uint8, order="C")
         labels = bunch.target.astype(np.uint8)
-    except (OSError, HTTPException) as error:
-        raise ConnectionError(
-            f"MNIST could not be fetched from OpenML ({error!r}); {remedy}"
-        ) from error
-    except (ValueError, LookupError) as error:
+    except Exception as error:
+        broke_off = isinstance(error, (OSError, HTTPException))
+        if broke_off and not isinstance(error, BadGzipFile):
+            raise ConnectionError(
+                "MNIST could not be fetched from OpenML "
+                f"({error!r}); {remedy}"
+            ) from error
+        # A damaged answer can break scikit-learn anywhere, in any way.
         raise DataError(
             f"OpenML did not send mnist_784 ({error!r}); {remedy}"
         ) from error

@@ -10,7 +10,12 @@ values on their way forward, vermilion for gradients on their way back.
 import itertools
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
 from matplotlib.patches import FancyBboxPatch, Rectangle
+
+from .chain import check_number
+from .matrix import check_int, check_positive
 
 BLUE = "#0072B2"
 VERMILION = "#C24E00"
@@ -44,6 +49,30 @@ STYLE = {
 }
 
 
+def _check_drawing(ax, color):
+    """Raise before anything is drawn on no axes, or in no colour."""
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be Axes, got {type(ax).__name__}")
+    if not is_color_like(color):
+        raise ValueError(f"color must be a colour, got {color!r}")
+
+
+def _check_texts(name, texts):
+    """Raise TypeError unless texts is a list or a tuple of str."""
+    if not isinstance(texts, list | tuple) or not all(
+        isinstance(text, str) for text in texts
+    ):
+        raise TypeError(f"{name} must be a list of texts, got {texts!r}")
+
+
+def _check_point(name, point):
+    """Raise unless point is a pair of finite numbers."""
+    if not isinstance(point, list | tuple) or len(point) != 2:
+        raise TypeError(f"{name} must be a point (x, y), got {point!r}")
+    for value in point:
+        check_number(name, value)
+
+
 def use_style():
     """Make the course's style the one in which matplotlib draws."""
     plt.rcParams.update(STYLE)
@@ -61,12 +90,14 @@ def blank(width, height):
     -------
     matplotlib.axes.Axes
         Without frame, ticks or labels, from (0, 0) to (width, height).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is no number, or not above zero and finite.
     """
-    if not (width > 0 and height > 0):
-        raise ValueError(
-            "width and height must be above zero, got "
-            f"{width} and {height}"
-        )
+    width = check_positive("width", width)
+    height = check_positive("height", height)
     figure = plt.figure(figsize=(width, height), layout="none")
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(0, height))
@@ -75,7 +106,16 @@ def blank(width, height):
 
 
 def box(ax, x, y, text, *, width=0.8, height=0.56, color=INK):
-    """Write text in a rounded box centred on (x, y)."""
+    """Write text in a rounded box centred on (x, y).
+
+    Raises TypeError or ValueError, before it draws, for what is no Axes,
+    no number, no text, no colour, or a size that is not above zero.
+    """
+    _check_drawing(ax, color)
+    _check_point("(x, y)", (x, y))
+    _check_texts("text", [text])
+    check_positive("width", width)
+    check_positive("height", height)
     ax.text(
         x,
         y,
@@ -100,7 +140,14 @@ def box(ax, x, y, text, *, width=0.8, height=0.56, color=INK):
 
 
 def arrow(ax, start, end, *, color=INK):
-    """Draw an arrow from one point (x, y) to another."""
+    """Draw an arrow from one point (x, y) to another.
+
+    Raises TypeError or ValueError, before it draws, for what is no Axes,
+    no pair of finite numbers, or no colour.
+    """
+    _check_drawing(ax, color)
+    _check_point("start", start)
+    _check_point("end", end)
     ax.annotate(
         "",
         xy=end,
@@ -135,7 +182,12 @@ def chain_diagram(boxes, values, gradients):
     ------
     ValueError
         If there is no box, or a sequence has the wrong length.
+    TypeError
+        If one of them is no list or tuple of texts.
     """
+    _check_texts("boxes", boxes)
+    _check_texts("values", values)
+    _check_texts("gradients", gradients)
     gaps = len(boxes) + 1
     if not boxes or len(values) != gaps or len(gradients) != gaps:
         raise ValueError(
@@ -143,16 +195,18 @@ def chain_diagram(boxes, values, gradients):
             f"more than boxes; got {len(boxes)} boxes, {len(values)} "
             f"values and {len(gradients)} gradients"
         )
-    step, half = 1.5, 0.42
-    width = step * gaps + half
-    ax = blank(width, 1.4)
+    # Narrow enough for the text to be read on a phone.
+    step, half, margin = 1.35, 0.42, 0.25
+    gap = step - 2 * half
+    ax = blank(2 * margin + step * len(boxes) + gap, 1.4)
     for k, text in enumerate(boxes):
-        box(ax, half / 2 + step * (k + 1), 0.75, text, width=2 * half)
+        x = margin + gap + half + step * k
+        box(ax, x, 0.75, text, width=2 * half)
     for k, (value, gradient) in enumerate(
         zip(values, gradients, strict=True)
     ):
-        left = half / 2 + step * k + half
-        right = left + step - 2 * half
+        left = margin + step * k
+        right = left + gap
         middle = (left + right) / 2
         arrow(ax, (left, 0.87), (right, 0.87), color=FORWARD)
         ax.text(middle, 1.1, value, color=FORWARD, ha="center")
@@ -189,12 +243,18 @@ def network_diagram(sizes, captions):
     ValueError
         If there are fewer than two layers, a size is below 1, or the
         captions are not as many as the layers.
+    TypeError
+        If a size is no int, or a caption no text.
     """
-    if len(sizes) < 2 or min(sizes) < 1 or len(captions) != len(sizes):
+    _check_texts("captions", captions)
+    if not isinstance(sizes, list | tuple):
+        raise TypeError(f"sizes must be a list of ints, got {sizes!r}")
+    for k, size in enumerate(sizes):
+        check_int(f"sizes[{k}]", size)
+    if len(sizes) < 2 or len(captions) != len(sizes):
         raise ValueError(
-            "expected at least two layers, at least one circle in each "
-            f"and a caption for each; got sizes {list(sizes)} and "
-            f"{len(captions)} captions"
+            "expected at least two layers and a caption for each; got "
+            f"sizes {list(sizes)} and {len(captions)} captions"
         )
     across, down, below = 2.4, 0.46, 0.75
     height = down * max(sizes) + below
@@ -237,9 +297,21 @@ def matrix_product(left, right, result):
     ------
     ValueError
         If the shapes do not multiply to the shape of the result.
+    TypeError
+        If one of them is no (str, int, int).
     """
+    for name, triple in zip(
+        ("left", "right", "result"), (left, right, result), strict=True
+    ):
+        if not isinstance(triple, tuple) or len(triple) != 3:
+            raise TypeError(
+                f"{name} must be (name, rows, columns), got {triple!r}"
+            )
+        _check_texts(f"{name}[0]", triple[:1])
+        check_int(f"{name}[1]", triple[1])
+        check_int(f"{name}[2]", triple[2])
     (_, n, inner), (_, rows, m), (_, *shape) = left, right, result
-    if inner != rows or shape != [n, m] or min(n, inner, m) < 1:
+    if inner != rows or shape != [n, m]:
         raise ValueError(
             f"({n}, {inner}) times ({rows}, {m}) is not {tuple(shape)}"
         )

@@ -4,13 +4,18 @@
 
 # %% auto #0
 __all__ = [
+    "kind_of",
+    "check_float64",
     "check_array",
+    "check_lin",
     "lin",
     "relu",
     "mse",
+    "check_int",
     "he_init",
     "numerical_gradient",
     "GradArray",
+    "check_room",
     "mse_grad",
     "incoming",
     "relu_grad",
@@ -18,21 +23,43 @@ __all__ = [
     "Linear",
     "ReLU",
     "MSELoss",
+    "check_positive",
+    "check_layers",
     "train",
 ]
 
-# %% ../book/02-matrix.ipynb #check-array
+# %% ../book/02-matrix.ipynb #check-float64
 import numpy as np
 
-from .chain import numerical_derivative
+from .chain import check_number, numerical_derivative
 
 
-def check_array(name, array, shape):
+def kind_of(array):
+    """The dtype of an array, as a text; the type of anything else.
+
+    To a matrix or a masked array * and sum mean something else, so these
+    count as something else.
+    """
+    odd = isinstance(array, (np.matrix, np.ma.MaskedArray))
+    if odd or not hasattr(array, "dtype"):
+        return type(array).__name__
+    return str(array.dtype)
+
+
+def check_float64(name, array):
+    """TypeError unless array is an array of float64."""
+    kind = kind_of(array)
+    if not isinstance(array, np.ndarray) or kind != "float64":
+        raise TypeError(f"{name}: expected a float64 array, got {kind}")
+
+
+# %% ../book/02-matrix.ipynb #check-array
+def check_array(name, array, shape=None):
     """TypeError unless array is float64; ValueError unless it is finite,
-    not empty, and of shape, such as ("n", 3): a letter fits any size."""
-    dtype = getattr(array, "dtype", type(array).__name__)
-    if not isinstance(array, np.ndarray) or dtype != np.float64:
-        raise TypeError(f"{name}: expected a float64 array, got {dtype}")
+    not empty, and of shape, such as ("n", 3): a letter fits any size.
+    None stands for any shape."""
+    check_float64(name, array)
+    shape = array.shape if shape is None else shape
     fits = len(shape) == array.ndim and all(
         isinstance(want, str) or want == size
         for want, size in zip(shape, array.shape, strict=True)
@@ -49,11 +76,16 @@ def check_array(name, array, shape):
 
 
 # %% ../book/02-matrix.ipynb #lin
-def lin(X, W, b):
-    """X @ W + b: X (n, in), W (in, out), b (out,) give (n, out)."""
+def check_lin(X, W, b):
+    """Raise unless X (n, in), W (in, out) and b (out,) fit together."""
     check_array("W", W, ("in", "out"))
     check_array("b", b, (W.shape[1],))
     check_array("X", X, ("n", W.shape[0]))
+
+
+def lin(X, W, b):
+    """X @ W + b: X (n, in), W (in, out), b (out,) give (n, out)."""
+    check_lin(X, W, b)
     return X @ W + b
 
 
@@ -69,7 +101,26 @@ def mse(y_hat, y):
     """The mean of (y_hat - y)**2, a float: y_hat and y both (n, out)."""
     check_array("y_hat", y_hat, ("n", "out"))
     check_array("y", y, y_hat.shape)
-    return float(np.mean((y_hat - y) ** 2))
+    with np.errstate(over="ignore"):  # check_number says it in words
+        loss = float(np.mean((y_hat - y) ** 2))
+    return check_number("the loss", loss)
+
+
+# %% ../book/02-matrix.ipynb #check-int
+from numbers import Integral
+
+
+def check_int(name, value, least=1):
+    """Return value as an int if it is a whole number, least or more.
+
+    TypeError for anything that is no integer, True and False among it;
+    ValueError for one below least.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return int(value)
 
 
 # %% ../book/02-matrix.ipynb #init
@@ -79,12 +130,10 @@ def he_init(fan_in, fan_out, rng):
     fan_in and fan_out at least 1; rng a numpy.random.Generator.
     Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
     """
+    check_int("fan_in", fan_in)
+    check_int("fan_out", fan_out)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng: expected a Generator, got {rng!r}")
-    if fan_in < 1 or fan_out < 1:
-        raise ValueError(
-            f"expected sizes of at least 1, got {fan_in} and {fan_out}"
-        )
     return rng.normal(size=(fan_in, fan_out)) * np.sqrt(2 / fan_in)
 
 
@@ -96,17 +145,18 @@ def numerical_gradient(loss, array):
     reads it and returns a float. Each entry is nudged in place and put
     back, also when loss raises. Returns an array of the same shape.
     """
-    if not isinstance(array, np.ndarray) or array.dtype != np.float64:
-        kind = getattr(array, "dtype", type(array).__name__)
-        raise TypeError(f"array: expected a float64 array, got {kind}")
+    if not callable(loss):
+        raise TypeError(f"loss must be a function, got {kind_of(loss)}")
+    check_array("array", array)
+    if not array.flags.writeable:
+        raise ValueError("array is read-only, so it cannot be nudged")
     gradient = np.zeros(array.shape)
-    for i in np.ndindex(array.shape):
+    for i, kept in np.ndenumerate(array):
 
         def loss_with(value, i=i):
             array[i] = value
-            return loss()
+            return check_number("loss()", loss())
 
-        kept = array[i]
         try:
             gradient[i] = numerical_derivative(loss_with, kept)
         finally:
@@ -125,25 +175,35 @@ class GradArray(np.ndarray):
 
     @property
     def grad(self):
-        """None, or a plain array of the same shape and dtype."""
+        """None, or a plain array, finite, of the same shape and dtype."""
         return self._grad
 
     @grad.setter
     def grad(self, gradient):
-        found = np.shape(gradient), np.asarray(gradient).dtype
-        if found != (self.shape, self.dtype):
-            raise ValueError(
-                f"grad: expected shape {self.shape}, {self.dtype}, "
-                "got shape {}, {}".format(*found)
-            )
+        shape = getattr(gradient, "shape", ())
+        fits = type(gradient) in (np.ndarray, GradArray)
+        if not fits or shape != self.shape or gradient.dtype != self.dtype:
+            wanted = f"shape {self.shape}, {self.dtype}"
+            found = f"shape {shape}, {kind_of(gradient)}"
+            raise ValueError(f"grad: expected {wanted}, got {found}")
+        if not np.isfinite(gradient).all():
+            raise ValueError("grad: expected finite, got nan or inf")
         self._grad = np.asarray(gradient)
 
 
 # %% ../book/02-matrix.ipynb #mse-grad
+def check_room(name, array):
+    """TypeError unless array has a place for its gradient."""
+    if not hasattr(array, "grad"):
+        kind = type(array).__name__
+        raise TypeError(f"{name}: expected a GradArray, got {kind}")
+
+
 def mse_grad(y_hat, y):
     """Write the gradient of mse(y_hat, y) onto y_hat, a GradArray."""
     check_array("y_hat", y_hat, ("n", "out"))
     check_array("y", y, y_hat.shape)
+    check_room("y_hat", y_hat)
     y_hat.grad = 2 * (y_hat - y) / y_hat.size
 
 
@@ -152,9 +212,11 @@ def incoming(out):
     """out.grad; RuntimeError where there is none yet.
 
     Either out is None, because forward has not run, or the backward of
-    what comes after has not.
+    what comes after has not. TypeError where out is a plain array.
     """
-    if getattr(out, "grad", None) is None:
+    if out is not None:
+        check_room("out", out)
+    if out is None or out.grad is None:
         raise RuntimeError(
             "backward needs forward first, and the backward of what "
             "comes after: the output has no gradient yet"
@@ -166,7 +228,9 @@ def incoming(out):
 def relu_grad(out, Z):
     """Given out = relu(Z) and out.grad, write Z.grad."""
     G = incoming(out)
+    check_array("Z", Z, ("n", "out"))
     check_array("out.grad", G, Z.shape)
+    check_room("Z", Z)
     Z.grad = G * (Z > 0)
 
 
@@ -177,7 +241,10 @@ def lin_grad(out, X, W, b):
     X.grad too where X is a GradArray; a plain array is data.
     """
     G = incoming(out)
+    check_lin(X, W, b)
     check_array("out.grad", G, (X.shape[0], W.shape[1]))
+    check_room("W", W)
+    check_room("b", b)
     W.grad = X.T @ G
     b.grad = G.sum(axis=0)
     if isinstance(X, GradArray):
@@ -189,6 +256,8 @@ class Linear:
     """lin with its own W (in, out), He-initialised, and b (out,), zero."""
 
     def __init__(self, in_features, out_features, *, rng):
+        check_int("Linear: in_features", in_features)
+        check_int("Linear: out_features", out_features)
         self.W = he_init(in_features, out_features, rng).view(GradArray)
         self.b = np.zeros(out_features).view(GradArray)
         self.X = self.out = None
@@ -246,17 +315,37 @@ class MSELoss:
         return "MSELoss()"
 
 
+# %% ../book/02-matrix.ipynb #check-run
+def check_positive(name, value):
+    """Return value as a float if it is a finite number above zero."""
+    if check_number(name, value) <= 0:
+        raise ValueError(f"{name} must be above 0, got {value}")
+    return float(value)
+
+
+def check_layers(layers):
+    """Raise unless layers is a list of layers that train can train."""
+    if not isinstance(layers, list | tuple) or not all(
+        isinstance(layer, Linear | ReLU) for layer in layers
+    ):
+        raise TypeError(f"expected a list of layers, got {layers!r}")
+    if not layers or not isinstance(layers[0], Linear):
+        raise ValueError(f"expected a Linear first, got {layers}")
+    if len(set(map(id, layers))) < len(layers):
+        raise ValueError(f"a layer stands twice in {layers}")
+
+
 # %% ../book/02-matrix.ipynb #train
 def train(layers, X, Y, lr, num_epochs):
     """Full-batch gradient descent; a list with the loss of each epoch.
 
-    layers: Linear and ReLU objects, first to last. X (n, in) and
-    Y (n, out): float64. The layers are changed in place. ValueError
-    where lr is not above 0 or num_epochs is below 1.
+    layers: Linear and ReLU objects, a Linear first, none twice; they are
+    changed in place. X (n, in) and Y (n, out): float64. lr above 0,
+    num_epochs at least 1. TypeError or ValueError for anything else.
     """
-    if not 0 < lr < np.inf or num_epochs < 1:
-        found = f"lr {lr} and {num_epochs} epochs"
-        raise ValueError(f"expected lr > 0, num_epochs > 0, got {found}")
+    check_layers(layers)
+    lr = check_positive("lr", lr)
+    check_int("num_epochs", num_epochs)
     loss_fn, losses = MSELoss(), []
     for _ in range(num_epochs):
         out = X

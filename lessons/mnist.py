@@ -17,6 +17,8 @@ __all__ = [
 # %% ../book/05-mnist.ipynb #check-labels
 import numpy as np
 
+from .chain import check_number
+from .matrix import check_int, check_room, kind_of
 from .modules import Module, check_input, train_step
 
 
@@ -26,19 +28,16 @@ def check_labels(module, logits, y):
     logits (n, out); y (n,), integers from 0 to out - 1. TypeError for
     a wrong dtype, else ValueError; each names the module.
     """
-    found = getattr(y, "dtype", "no array")
-    if "int" not in str(found):
+    found = kind_of(y) if hasattr(y, "dtype") else "no array"
+    if "int" not in found:
         raise TypeError(f"{module}: expected integer labels, got {found}")
-    (n, out), shape = logits.shape, tuple(y.shape)
-    if shape != (n,):
-        raise ValueError(
-            f"{module}: expected labels of shape ({n},), got {shape}"
-        )
-    if y.min() < 0 or y.max() >= out:
-        found = f"{y.min()} to {y.max()}"
-        raise ValueError(
-            f"{module}: expected labels from 0 to {out - 1}, got {found}"
-        )
+    size, shape = np.shape(logits), tuple(y.shape)
+    if len(size) != 2 or shape != size[:1] or 0 in size:
+        found = f"{shape} for logits {tuple(size)}"
+        raise ValueError(f"{module}: expected labels (n,), got {found}")
+    if y.min() < 0 or y.max() >= size[1]:
+        found = f"{size[1] - 1}, got {y.min()} to {y.max()}"
+        raise ValueError(f"{module}: expected labels from 0 to {found}")
 
 
 # %% ../book/05-mnist.ipynb #accuracy
@@ -47,7 +46,7 @@ def accuracy(logits, y):
 
     logits (n, out), finite floats; y (n,), integers from 0 to out - 1.
     """
-    check_input("accuracy", logits)
+    check_input("accuracy, logits", logits)
     check_labels("accuracy", logits, y)
     return float((logits.argmax(axis=1) == y).mean())
 
@@ -55,7 +54,9 @@ def accuracy(logits, y):
 # %% ../book/05-mnist.ipynb #log-softmax
 def log_softmax(logits):
     """The logarithm of each row's softmax: (n, out) gives (n, out)."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    check_input("log_softmax, logits", logits)
+    with np.errstate(over="ignore"):  # the probability is 0 then
+        shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
@@ -64,7 +65,9 @@ def nll(log_p, y):
 
     log_p (n, out); y (n,), integers from 0 to out - 1.
     """
-    return float(-log_p[np.arange(len(y)), y].mean())
+    check_labels("nll", log_p, y)
+    loss = -log_p[np.arange(len(y)), y].mean()
+    return check_number("the loss", float(loss))
 
 
 # %% ../book/05-mnist.ipynb #cross-entropy-loss
@@ -76,14 +79,16 @@ class CrossEntropyLoss(Module):
     """
 
     def check(self, y_hat, y):
-        check_input(self, y_hat)
+        check_input(f"{self}, y_hat", y_hat)
         check_labels(self, y_hat, y)
 
     def forward(self, y_hat, y):
-        self.log_p = log_softmax(y_hat)
-        return nll(self.log_p, y)
+        log_p = log_softmax(y_hat)
+        loss, self.log_p = nll(log_p, y), log_p
+        return loss
 
     def bwd(self, loss, y_hat, y):
+        check_room(f"{self}, y_hat", y_hat)
         G = np.exp(self.log_p)
         G[np.arange(len(y)), y] -= 1
         y_hat.grad = G / len(y)
@@ -123,19 +128,17 @@ class DataLoader:
 def check_loader(X, y, batch_size, rng):
     """Raise unless a DataLoader can be made of these.
 
-    TypeError for a batch_size that is no int, or an rng that is neither
-    None nor a Generator; ValueError for sizes that do not fit.
+    TypeError for rows in no array or tensor, a batch_size that is no int,
+    or an rng that is neither None nor a Generator; ValueError for sizes
+    that do not fit.
     """
-    if type(batch_size) is not int:
-        raise TypeError(
-            f"DataLoader: expected an int batch_size, got {batch_size!r}"
-        )
+    for name, rows in ("X", X), ("y", y):
+        if not getattr(rows, "shape", ()):
+            found = f"array of rows, got {type(rows).__name__}"
+            raise TypeError(f"DataLoader, {name}: expected an {found}")
+    check_int("DataLoader: batch_size", batch_size)
     if rng is not None and not isinstance(rng, np.random.Generator):
         raise TypeError(f"DataLoader: expected a Generator, got {rng!r}")
-    if batch_size < 1:
-        raise ValueError(
-            f"DataLoader: expected batch_size above 0, got {batch_size}"
-        )
     if len(X) != len(y) or len(X) == 0:
         raise ValueError(
             "DataLoader: expected as many labels as rows, and some, "
@@ -148,10 +151,15 @@ def train_epoch(model, loss_fn, optimizer, loader):
     """One pass over the batches (X, y) of loader, one update for each.
 
     Returns the mean loss over the samples, a float, each taken before
-    the update of its batch. ValueError where there is no batch.
+    the update of its batch. TypeError where a batch is no pair,
+    ValueError where there is no batch.
     """
     total, count = 0.0, 0
-    for X, y in loader:
+    for batch in loader:
+        if not isinstance(batch, list | tuple) or len(batch) != 2:
+            kind = type(batch).__name__
+            raise TypeError(f"train_epoch: expected (X, y), got {kind}")
+        X, y = batch
         total += len(y) * train_step(model, loss_fn, optimizer, X, y)
         count += len(y)
     if count == 0:

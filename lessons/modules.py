@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = [
+    "all_finite",
     "check_input",
     "Module",
     "Layer",
+    "check_linear",
     "Linear",
     "Activation",
     "ReLU",
@@ -16,31 +18,51 @@ __all__ = [
     "flatten",
     "check_layers",
     "MSELoss",
+    "check_parameters",
+    "check_gradients",
     "SGD",
     "train_step",
 ]
 
-# %% ../book/03-modules.ipynb #check-input
+# %% ../book/03-modules.ipynb #all-finite
 import math
 
 import numpy as np
 
-from .matrix import GradArray, he_init
+from .chain import check_number
+from lessons.matrix import (
+    GradArray,
+    check_int,
+    check_positive,
+    check_room,
+    he_init,
+    kind_of,
+)
 
 
+def all_finite(X):
+    """Whether every entry of a float array or tensor is finite."""
+    if isinstance(X, np.ndarray):
+        return bool(np.isfinite(X).all())
+    return math.isfinite(X.min()) and math.isfinite(X.max())
+
+
+# %% ../book/03-modules.ipynb #check-input
 def check_input(module, X, width=None, dtype="floats"):
     """Raise unless X is a float matrix (n, width), finite, not empty.
 
     By default any width and float dtype pass. TypeError for a wrong
     dtype, else ValueError; each names module, expected and found.
     """
-    found = str(getattr(X, "dtype", "no array"))
+    found = kind_of(X) if hasattr(X, "dtype") else "no array"
     if "float" not in found or str(dtype) not in ("floats", found):
         raise TypeError(f"{module}: expected {dtype}, got {found}")
     shape, wanted = tuple(X.shape), f"(n, {width or 'width'})"
-    if len(shape) != 2 or 0 in shape or width not in (None, shape[1]):
+    if len(shape) != 2 or width not in (None, shape[1]):
         raise ValueError(f"{module}: expected shape {wanted}, got {shape}")
-    if not math.isfinite(X.sum()):
+    if 0 in shape:
+        raise ValueError(f"{module}: the batch is empty: shape {shape}")
+    if not all_finite(X):
         raise ValueError(
             f"{module}: expected finite input, got nan or inf"
         )
@@ -92,11 +114,25 @@ class Layer(Module):
         return f"{type(self).__name__}({self.extra_repr()})"
 
 
+# %% ../book/03-modules.ipynb #check-linear
+def check_linear(in_features, out_features, dtype):
+    """Raise unless a Linear can be made of these.
+
+    Two integers of at least 1, and a float dtype: weights that were
+    drawn near zero would all be rounded to zero in an integer one.
+    """
+    check_int("Linear: in_features", in_features)
+    check_int("Linear: out_features", out_features)
+    if not np.issubdtype(dtype, np.floating):
+        raise TypeError(f"Linear: expected a float dtype, got {dtype!r}")
+
+
 # %% ../book/03-modules.ipynb #linear
 class Linear(Layer):
     """X @ W + b, with W (in, out) He-initialised and b (out,) zero."""
 
     def __init__(self, in_features, out_features, *, rng, dtype=float):
+        check_linear(in_features, out_features, dtype)
         W = he_init(in_features, out_features, rng)
         self.W = W.astype(dtype).view(GradArray)
         self.b = np.zeros(out_features, dtype).view(GradArray)
@@ -208,20 +244,62 @@ class MSELoss(Module):
     """The mean of (y_hat - y)**2 over all entries, a float."""
 
     def check(self, y_hat, y):
-        check_input(self, y_hat)
-        check_input(self, y, y_hat.shape[1], y_hat.dtype)
+        check_input(f"{self}, y_hat", y_hat)
+        check_input(f"{self}, y", y, y_hat.shape[1], y_hat.dtype)
         if len(y) != len(y_hat):
             found = f"{len(y_hat)} answers and {len(y)} targets"
             raise ValueError(f"{self}: expected as many rows, got {found}")
 
     def forward(self, y_hat, y):
-        return float(((y_hat - y) ** 2).mean())
+        with np.errstate(over="ignore"):  # check_number says it in words
+            loss = float(((y_hat - y) ** 2).mean())
+        return check_number(f"{self}: the loss", loss)
 
     def bwd(self, loss, y_hat, y):
+        check_room(f"{self}, y_hat", y_hat)
         y_hat.grad = 2 * (y_hat - y) / math.prod(y_hat.shape)
 
     def __repr__(self):
         return "MSELoss()"
+
+
+# %% ../book/03-modules.ipynb #check-sgd
+from collections.abc import Iterable
+
+
+def check_parameters(parameters):
+    """Return them as a list if SGD can move them: float arrays, at least
+    one, none twice, each with a place for its gradient."""
+    array = hasattr(parameters, "dtype")
+    if array or not isinstance(parameters, Iterable):
+        kind = type(parameters).__name__
+        raise TypeError(f"SGD: expected a list of parameters, got {kind}")
+    parameters = list(parameters)
+    for p in parameters:
+        check_room("SGD", p)
+        if "float" not in kind_of(p):
+            raise TypeError(f"SGD: expected floats, got {kind_of(p)}")
+    if not parameters:
+        raise ValueError("SGD: expected at least one parameter, got none")
+    if len(set(map(id, parameters))) < len(parameters):
+        raise ValueError("SGD: a parameter stands in the list twice")
+    return parameters
+
+
+# %% ../book/03-modules.ipynb #check-gradients
+def check_gradients(parameters):
+    """Raise unless each has a finite gradient of its own shape."""
+    for k, p in enumerate(parameters):
+        error, found = ValueError, None
+        if p.grad is None:
+            error, found = RuntimeError, "no gradient: backward?"
+        elif p.grad.shape != p.shape:
+            found = f"a gradient of shape {tuple(p.grad.shape)}"
+        elif not all_finite(p.grad):
+            found = "a gradient with nan or inf"
+        if found:
+            who = f"SGD: parameter {k} of shape {tuple(p.shape)}"
+            raise error(f"{who} has {found}")
 
 
 # %% ../book/03-modules.ipynb #sgd
@@ -229,18 +307,11 @@ class SGD:
     """p -= lr * p.grad for each of the parameters, in place."""
 
     def __init__(self, parameters, lr):
-        self.parameters, self.lr = list(parameters), lr
-        if not self.parameters or not 0 < lr < math.inf:
-            raise ValueError(
-                "SGD: expected parameters and a finite lr above 0, got "
-                f"{len(self.parameters)} parameters and lr={lr}"
-            )
+        self.parameters = check_parameters(parameters)
+        self.lr = check_positive("SGD: lr", lr)
 
     def step(self):
-        if any(p.grad is None for p in self.parameters):
-            raise RuntimeError(
-                "SGD: a parameter has no gradient: backward?"
-            )
+        check_gradients(self.parameters)
         for p in self.parameters:
             p -= self.lr * p.grad
 

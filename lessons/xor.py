@@ -12,6 +12,7 @@ __all__ = [
     "loss_and_gradients",
     "start",
     "step_by_hand",
+    "check_starts",
     "train_starts",
     "solved",
 ]
@@ -24,11 +25,12 @@ OR = np.array([[0.0], [1.0], [1.0], [1.0]])
 XOR = np.array([[0.0], [1.0], [1.0], [0.0]])
 
 # %% ../book/04-xor.ipynb #by-hand
-from .matrix import check_array
+from .matrix import check_array, check_float64
 
 
 def sigmoid(Z):
-    """1 / (1 + exp(-Z)), entry by entry."""
+    """1 / (1 + exp(-Z)), entry by entry: float64, of any shape."""
+    check_float64("Z", Z)
     return 1 / (1 + np.exp(-Z))
 
 
@@ -44,6 +46,9 @@ def forward(X, W1, b1, W2, b2):
 
 
 # %% ../book/04-xor.ipynb #gradients
+from .chain import check_number
+
+
 def loss_and_gradients(X, Y, W1, b1, W2, b2):
     """The mean squared error and its gradients by W1, b1, W2, b2.
 
@@ -52,7 +57,8 @@ def loss_and_gradients(X, Y, W1, b1, W2, b2):
     """
     A, Y_hat = forward(X, W1, b1, W2, b2)
     check_array("Y", Y, Y_hat.shape)
-    loss = np.mean((Y_hat - Y) ** 2)
+    with np.errstate(over="ignore"):  # check_number says it in words
+        loss = check_number("the loss", np.mean((Y_hat - Y) ** 2))
 
     dL_dY_hat = 2 / len(Y) * (Y_hat - Y)
     dL_dZ2 = dL_dY_hat * Y_hat * (1 - Y_hat)
@@ -61,30 +67,50 @@ def loss_and_gradients(X, Y, W1, b1, W2, b2):
     dL_dZ1 = dL_dA * A * (1 - A)
     dL_dW1 = X.T @ dL_dZ1
     dL_db2, dL_db1 = dL_dZ2.sum(axis=0), dL_dZ1.sum(axis=0)
-    return float(loss), (dL_dW1, dL_db1, dL_dW2, dL_db2)
+    return loss, (dL_dW1, dL_db1, dL_dW2, dL_db2)
 
 
 # %% ../book/04-xor.ipynb #start
-from .matrix import he_init
+from .matrix import check_int, he_init
 
 
 def start(hidden, seed):
     """W1 (2, hidden), b1 (hidden,), W2 (hidden, 1), b2 (1,), He's way."""
-    rng = np.random.default_rng(seed)
+    check_int("hidden", hidden)
+    rng = np.random.default_rng(check_int("seed", seed, least=0))
     W1, W2 = he_init(2, hidden, rng), he_init(hidden, 1, rng)
     return W1, np.zeros(hidden), W2, np.zeros(1)
 
 
 # %% ../book/04-xor.ipynb #step-by-hand
+from .matrix import check_positive
+
+
 def step_by_hand(parameters, lr, Y=XOR):
     """One step on INPUTS and Y, in place; returns the loss before it.
 
-    parameters: W1, b1, W2, b2, as start gives them.
+    parameters: W1, b1, W2, b2, as start gives them. lr above 0.
     """
+    lr = check_positive("lr", lr)
+    if not isinstance(parameters, list | tuple) or len(parameters) != 4:
+        raise TypeError(f"expected [W1, b1, W2, b2], got {parameters!r}")
     loss, gradients = loss_and_gradients(INPUTS, Y, *parameters)
     for p, gradient in zip(parameters, gradients, strict=True):
         p -= lr * gradient
     return loss
+
+
+# %% ../book/04-xor.ipynb #check-starts
+def check_starts(seeds, lr, num_steps, Y):
+    """Raise unless train_starts can begin with these."""
+    if not isinstance(seeds, list | tuple | range):
+        kind = type(seeds).__name__
+        raise TypeError(f"seeds must be a list or a range, got {kind}")
+    if not seeds:
+        raise ValueError("expected at least one seed, got none")
+    check_positive("lr", lr)
+    check_int("num_steps", num_steps)
+    check_array("Y", Y, (len(INPUTS), 1))
 
 
 # %% ../book/04-xor.ipynb #train-starts
@@ -94,6 +120,7 @@ def train_starts(hidden, seeds, *, lr, num_steps, Y=XOR):
     Returns the losses before each step, (num_steps, seeds), and at the
     end A, (seeds, 4, hidden), and Y_hat, (seeds, 4, 1).
     """
+    check_starts(seeds, lr, num_steps, Y)
     starts = zip(*(start(hidden, seed) for seed in seeds), strict=True)
     W1, b1, W2, b2 = map(np.stack, starts)
     b1, b2, losses = b1[:, None, :], b2[:, None, :], []
@@ -117,9 +144,7 @@ def solved(Y_hat, Y=XOR):
 
     Y_hat (seeds, n, 1) or (n, 1), Y (n, 1); gives (seeds,) or a scalar.
     """
-    if Y_hat.shape[-2:] != Y.shape:
-        found = f"{Y_hat.shape}, targets {Y.shape}"
-        raise ValueError(
-            f"expected an answer for each target, got {found}"
-        )
+    check_array("Y", Y, ("n", 1))
+    stack = ("seeds",) if np.ndim(Y_hat) == 3 else ()
+    check_array("Y_hat", Y_hat, stack + Y.shape)
     return (np.abs(Y_hat - Y) < 0.5).all(axis=(-2, -1))

@@ -375,8 +375,14 @@ ENTRANCES = {
         "g",
         lambda v: ready(Chain([1], [0])).backward(v, 0),
     ),
-    "train-x": ("x", lambda v: train(Chain([1], [0]), [(v, 0)], 0.1)),
-    "train-y": ("y", lambda v: train(Chain([1], [0]), [(0, v)], 0.1)),
+    "train-x": (
+        "x of samples[0]",
+        lambda v: train(Chain([1], [0]), [(v, 0)], 0.1),
+    ),
+    "train-y": (
+        "y of samples[0]",
+        lambda v: train(Chain([1], [0]), [(0, v)], 0.1),
+    ),
     "train-lr": ("lr", lambda v: train(Chain([1], [0]), [(0, 0)], v)),
 }
 each_entrance = pytest.mark.parametrize(

@@ -1,16 +1,27 @@
 """The data are the recorded ones, and anything else is refused."""
 
+import errno
 import gzip
 import importlib.util
+import io
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 import zipfile
-from hashlib import sha256
+from hashlib import md5, sha256
 from http.client import IncompleteRead
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
-from unittest.mock import create_autospec
+from unittest.mock import ANY, create_autospec
 from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -164,11 +175,21 @@ def copy(tmp_path, monkeypatch):
     return folder
 
 
+def contents(folder):
+    """What lies in a folder: its names, and what they hold."""
+    return {
+        path.name: path.read_bytes() if path.is_file() else None
+        for path in folder.iterdir()
+    }
+
+
 def check_refusal(name, path, found):
-    """The loader refuses, and its message says everything needed."""
+    """The loader refuses, says everything needed, and writes nothing."""
     load, expected = LOADERS[name]
+    before = contents(path.parent)
     with pytest.raises(DataError) as refusal:
         load()
+    assert contents(path.parent) == before, "the loader wrote something"
     message = str(refusal.value)
     assert str(path) in message
     assert f"expected {expected}, found {found}" in message
@@ -189,11 +210,42 @@ def test_one_flipped_bit_is_refused(copy, name, place):
 
 
 @each_file
-def test_a_truncated_file_is_refused(copy, name):
+@pytest.mark.parametrize("kept", [0, 1, 0.5, -100, -1], ids=str)
+def test_a_truncated_file_is_refused(copy, name, kept):
     path = copy / name
-    content = path.read_bytes()[:-100]
+    content = path.read_bytes()
+    content = content[: int(kept * len(content)) if kept == 0.5 else kept]
     path.write_bytes(content)
     check_refusal(name, path, digest(content))
+
+
+@each_file
+def test_a_longer_file_is_refused(copy, name):
+    path = copy / name
+    content = path.read_bytes() + b"\n"
+    path.write_bytes(content)
+    check_refusal(name, path, digest(content))
+
+
+def test_swapped_files_are_refused(copy):
+    exams, mnist = copy / "exams.csv", copy / "mnist.npz"
+    exams.rename(copy / "aside")
+    mnist.rename(exams)
+    (copy / "aside").rename(mnist)
+    check_refusal("exams.csv", exams, datasets.MNIST_SHA256)
+    check_refusal("mnist.npz", mnist, datasets.EXAMS_SHA256)
+
+
+def test_another_valid_file_is_refused(copy):
+    images = np.zeros((70000, 784), np.uint8)
+    labels = np.zeros(70000, np.uint8)
+    path = copy / "mnist.npz"
+    np.savez_compressed(path, images=images, labels=labels)
+    check_refusal("mnist.npz", path, digest(path.read_bytes()))
+
+    path = copy / "exams.csv"
+    path.write_text("exam1,exam2,exam3,final\n" + "73,80,75,152\n" * 25)
+    check_refusal("exams.csv", path, digest(path.read_bytes()))
 
 
 @each_file
@@ -205,13 +257,128 @@ def test_a_missing_file_is_refused(copy, name):
     assert isinstance(error.__cause__, FileNotFoundError)
 
 
+def make_folder(path):
+    path.mkdir()
+
+
+def make_link_to_nothing(path):
+    path.symlink_to("gone")
+
+
+def make_link_to_itself(path):
+    path.symlink_to(path.name)
+
+
 @each_file
-def test_a_file_that_cannot_be_read_is_refused(copy, name):
+@pytest.mark.parametrize(
+    ("make", "number"),
+    [
+        (make_folder, errno.EISDIR),
+        (make_link_to_nothing, errno.ENOENT),
+        (make_link_to_itself, errno.ELOOP),
+    ],
+)
+def test_what_is_no_file_is_refused(copy, name, make, number):
     path = copy / name
     path.unlink()
-    path.mkdir()
-    error = check_refusal(name, path, "none (Is a directory)")
-    assert isinstance(error.__cause__, OSError)
+    make(path)
+    found = f"none ({os.strerror(number)})"
+    error = check_refusal(name, path, found)
+    assert error.__cause__.errno == number
+
+
+@each_file
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_file_that_cannot_be_read_is_refused(
+    copy, name, number, monkeypatch
+):
+    # In the system's stead: root may read whatever its mode forbids.
+    refused, really_open = [copy / name], io.open
+
+    def refuse(file, *arguments, **options):
+        if file in refused:
+            refused.clear()  # the test itself may read it
+            raise OSError(number, os.strerror(number), str(file))
+        return really_open(file, *arguments, **options)
+
+    before = contents(copy)
+    monkeypatch.setattr(io, "open", refuse)
+    with pytest.raises(DataError) as refusal:
+        LOADERS[name][0]()
+    assert refusal.value.__cause__.errno == number
+    found = f"found none ({os.strerror(number)})"
+    assert found in str(refusal.value)
+    assert str(copy / name) in str(refusal.value)
+    assert contents(copy) == before
+
+
+# Reports what a program without this report would have done unseen: each
+# attempt to write, and each use of the network.
+WATCH = """
+import os, sys
+from pathlib import Path
+from lessons import datasets
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = "link mkdir remove rename rmdir symlink truncate".split()
+seen = []
+
+
+def watch(event, arguments):
+    module, _, name = event.partition(".")
+    if event == "open" and arguments[2] & WRITES:
+        seen.append(f"open {arguments[0]} to write")
+    elif module == "os" and name in CHANGES:
+        seen.append(f"{event} {arguments[0]}")
+    elif module in ("socket", "tempfile", "subprocess"):
+        seen.append(event)
+
+
+sys.addaudithook(watch)
+for folder in sys.argv[1:]:
+    datasets.DATA = Path(folder)
+    for load in datasets.load_exams, datasets.load_mnist:
+        try:
+            load()
+            print("loaded")
+        except datasets.DataError:
+            print("refused")
+print(seen)
+if len(sys.argv) == 2:  # the watch itself works
+    open(folder + "/new", "w").close()
+    os.remove(folder + "/new")
+    print(seen)
+"""
+
+
+def watched(*folders):
+    """What loading from folders prints, in a process that is watched."""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", WATCH, *folders],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_read_only_disk_is_enough(copy, tmp_path):
+    """No attempt is made to write: neither good nor bad data need it."""
+    damaged, empty = tmp_path / "damaged", tmp_path / "empty"
+    shutil.copytree(copy, damaged)
+    for path in damaged.iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    empty.mkdir()
+    said = watched(copy, damaged, empty)
+    assert said == ["loaded"] * 2 + ["refused"] * 4 + ["[]"]
+    assert list(empty.iterdir()) == []
+
+
+def test_a_write_would_be_seen(tmp_path):
+    new = tmp_path / "new"
+    seen = [f"open {new} to write", f"os.remove {new}"]
+    assert watched(tmp_path) == ["refused", "refused", "[]", str(seen)]
 
 
 @pytest.mark.parametrize("source", ["mnist.npz", "OpenML", "", None, 1])
@@ -259,7 +426,11 @@ def test_openml_gives_the_same_as_the_package(openml, mnist):
     openml.return_value = as_openml_sends(*mnist)
     images, labels = load_mnist("openml")
     openml.assert_called_once_with(
-        "mnist_784", version=1, as_frame=False, parser="liac-arff"
+        "mnist_784",
+        version=1,
+        data_home=ANY,
+        as_frame=False,
+        parser="liac-arff",
     )
     assert images.dtype == np.uint8
     assert images.flags.c_contiguous
@@ -354,6 +525,152 @@ def test_an_answer_without_the_data_is_refused(openml, cause):
         f"OpenML did not send mnist_784 ({cause!r}); "
         "load_mnist() without an argument needs no network."
     )
+
+
+class Host(BaseHTTPRequestHandler):
+    """Answers as OpenML does: four descriptions, and a packed file."""
+
+    def do_GET(self):
+        kinds = "list", "features", "qualities", "download"
+        steps = self.path.split("/")
+        kind = next((k for k in kinds if k in steps), "about")
+        answer = self.server.answers[kind]
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(self.server.damage(kind, answer))
+
+    def log_message(self, *arguments):
+        pass
+
+
+def answers(images, labels):
+    """What OpenML answers about a data set, by the end of the address."""
+    names = [f"pixel{i}" for i in range(1, 785)]
+    features = [
+        {"index": str(i), "name": name, "data_type": "numeric"}
+        for i, name in enumerate(names)
+    ]
+    features.append({"index": "784", "name": "class"})
+    features[-1]["data_type"] = "nominal"
+    for feature in features:
+        feature["is_target"] = str(feature["name"] == "class").lower()
+        feature["is_ignore"] = feature["is_row_identifier"] = "false"
+        feature["number_of_missing_values"] = "0"
+    rows = np.column_stack([images, labels])
+    lines = ["@RELATION mnist_784"]
+    lines += [f"@ATTRIBUTE {name} REAL" for name in names]
+    lines += ["@ATTRIBUTE class {0,1,2,3,4,5,6,7,8,9}", "@DATA"]
+    lines += [",".join(map(str, row)) for row in rows]
+    arff = "\n".join(lines).encode()
+    about = {"name": "mnist_784", "version": "1", "status": "active"}
+    about |= {"format": "ARFF", "description": "Digits"}
+    about["md5_checksum"] = md5(arff).hexdigest()
+    about["url"] = "https://www.openml.org/data/v1/download/1"
+    count = {"name": "NumberOfInstances", "value": str(len(labels))}
+    described = {
+        "list": {"data": {"dataset": [{"did": 554, **about}]}},
+        "about": {"data_set_description": {"id": "554", **about}},
+        "features": {"data_features": {"feature": features}},
+        "qualities": {"data_qualities": {"quality": [count]}},
+    }
+    texts = {k: json.dumps(v).encode() for k, v in described.items()}
+    return {k: gzip.compress(v) for k, v in texts.items()} | {
+        "download": gzip.compress(arff)
+    }
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch, tiny):
+    """OpenML on this machine, and nothing kept from it afterwards."""
+    private = importlib.import_module("sklearn.datasets._openml")
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Host) as server:
+        server.answers = answers(*tiny)
+        server.damage = lambda kind, answer: answer
+
+        def ask_here(request, *arguments, **options):
+            path = urlsplit(request.full_url).path
+            here = f"http://127.0.0.1:{server.server_port}{path}"
+            return urlopen(here, *arguments, **options)
+
+        monkeypatch.setattr(private, "urlopen", ask_here)
+        monkeypatch.setenv("SCIKIT_LEARN_DATA", str(home))
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+        # It looks that often, in seconds, whether it shall shut down.
+        serve = {"target": server.serve_forever, "args": [0.01]}
+        Thread(daemon=True, **serve).start()
+        yield server
+        server.shutdown()
+    left = [*home.rglob("*"), *temporary.rglob("*")]
+    assert not left, f"left behind: {left}"
+
+
+def test_openml_is_read_over_a_connection(host, tiny):
+    images, labels = load_mnist("openml")
+    assert np.array_equal(images, tiny[0])
+    assert np.array_equal(labels, tiny[1])
+
+
+def cut_short(answer):
+    return answer[:-20]
+
+
+def cut_at_once(answer):
+    return b""
+
+
+def flip_a_bit(answer):
+    changed = bytearray(answer)
+    changed[len(changed) // 2] ^= 1
+    return bytes(changed)
+
+
+def send_a_page(answer):
+    return gzip.compress(b"<html>Down for maintenance</html>")
+
+
+def send_null(answer):
+    return gzip.compress(b"null")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid cache, redownloading")
+@pytest.mark.parametrize(
+    ("damage", "errors"),
+    [
+        # Versions of Python differ in whether they notice it at once.
+        (cut_short, (ConnectionError, DataError)),
+        (cut_at_once, (ConnectionError, DataError)),
+        (flip_a_bit, DataError),
+        (send_a_page, DataError),
+        (send_null, DataError),
+    ],
+)
+@pytest.mark.parametrize("kind", ["list", "about", "download"])
+def test_a_damaged_answer_is_refused(host, kind, damage, errors):
+    host.damage = lambda k, a: damage(a) if k == kind else a
+    with pytest.raises(errors) as refusal:
+        load_mnist("openml")
+    message = str(refusal.value)
+    assert "OpenML" in message
+    assert repr(refusal.value.__cause__) in message
+    assert "load_mnist() without an argument needs no net" in message
+    # What was damaged is not kept: the next answer is a new one.
+    host.damage = lambda kind, answer: answer
+    load_mnist("openml")
+
+
+def test_other_images_are_refused_and_not_kept(host, tiny):
+    images, labels = tiny
+    good = host.answers
+    host.answers = answers(images ^ 1, labels)
+    with pytest.raises(DataError, match="OpenML sent other images"):
+        load_mnist("openml")
+    host.answers = good
+    load_mnist("openml")
 
 
 # -- tools/build_mnist.py -------------------------------------------------

@@ -135,9 +135,15 @@ def test_matrix_product_draws_rectangles_to_scale():
 # -- What is refused ------------------------------------------------------
 
 REFUSALS = {
-    "blank-width": (lambda: blank(0, 1), "got 0 and 1"),
-    "blank-height": (lambda: blank(1, -2), "got 1 and -2"),
-    "blank-nan": (lambda: blank(float("nan"), 1), "got nan and 1"),
+    "blank-width": (lambda: blank(0, 1), "width must be above 0, got 0"),
+    "blank-height": (
+        lambda: blank(1, -2),
+        "height must be above 0, got -2",
+    ),
+    "blank-nan": (
+        lambda: blank(float("nan"), 1),
+        "width must be finite, got nan",
+    ),
     "chain-empty": (
         lambda: chain_diagram([], ["x"], [""]),
         "got 0 boxes, 1 values and 1 gradients",
@@ -156,7 +162,7 @@ REFUSALS = {
     ),
     "network-empty-layer": (
         lambda: network_diagram([3, 0], ["in", "out"]),
-        "got sizes [3, 0] and 2 captions",
+        "sizes[1] must be at least 1, got 0",
     ),
     "network-captions": (
         lambda: network_diagram([3, 1], ["in"]),
@@ -172,7 +178,7 @@ REFUSALS = {
     ),
     "product-zero": (
         lambda: matrix_product(("A", 0, 4), ("B", 4, 2), ("C", 0, 2)),
-        "(0, 4) times (4, 2) is not (0, 2)",
+        "left[1] must be at least 1, got 0",
     ),
     "product-columns": (
         lambda: matrix_product(("A", 3, 4), ("B", 4, 2), ("C", 3, 4)),

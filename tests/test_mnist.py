@@ -173,116 +173,122 @@ BAD = {
         LOGITS,
         LABELS.astype(float),
         TypeError,
-        "expected integer labels, got float64",
+        "{name}: expected integer labels, got float64",
     ),
     "labels as bools": (
         LOGITS,
         LABELS > 0,
         TypeError,
-        "expected integer labels, got bool",
+        "{name}: expected integer labels, got bool",
     ),
     "labels in a list": (
         LOGITS,
         LABELS.tolist(),
         TypeError,
-        "expected integer labels, got no array",
+        "{name}: expected integer labels, got no array",
     ),
     "labels as strings": (
         LOGITS,
         LABELS.astype(str),
         TypeError,
-        "expected integer labels, got <U21",
+        "{name}: expected integer labels, got <U21",
     ),
     "a label too high": (
         LOGITS,
         np.array([0, 3, 1, 0]),
         ValueError,
-        "expected labels from 0 to 2, got 0 to 3",
+        "{name}: expected labels from 0 to 2, got 0 to 3",
     ),
     "a label below zero": (
         LOGITS,
         np.array([0, 2, -1, 0]),
         ValueError,
-        "expected labels from 0 to 2, got -1 to 2",
+        "{name}: expected labels from 0 to 2, got -1 to 2",
     ),
     "a label too few": (
         LOGITS,
         LABELS[:3],
         ValueError,
-        "expected labels of shape (4,), got (3,)",
+        "{name}: expected labels (n,), got (3,) for logits (4, 3)",
     ),
     "one label for all": (
         LOGITS,
         LABELS[:1],
         ValueError,
-        "expected labels of shape (4,), got (1,)",
+        "{name}: expected labels (n,), got (1,) for logits (4, 3)",
     ),
     "labels as a column": (
         LOGITS,
         LABELS[:, None],
         ValueError,
-        "expected labels of shape (4,), got (4, 1)",
+        "{name}: expected labels (n,), got (4, 1) for logits (4, 3)",
     ),
     "labels one-hot": (
         LOGITS,
         np.eye(3, dtype=int)[LABELS],
         ValueError,
-        "expected labels of shape (4,), got (4, 3)",
+        "{name}: expected labels (n,), got (4, 3) for logits (4, 3)",
     ),
     "an empty batch": (
         LOGITS[:0],
         LABELS[:0],
         ValueError,
-        "expected shape (n, width), got (0, 3)",
+        "{logits}: the batch is empty: shape (0, 3)",
     ),
     "no column": (
         LOGITS[:, :0],
         LABELS,
         ValueError,
-        "expected shape (n, width), got (4, 0)",
+        "{logits}: the batch is empty: shape (4, 0)",
     ),
     "logits of one axis": (
         LOGITS[0],
         LABELS,
         ValueError,
-        "expected shape (n, width), got (3,)",
+        "{logits}: expected shape (n, width), got (3,)",
     ),
     "logits as integers": (
         LOGITS.astype(int),
         LABELS,
         TypeError,
-        "expected floats, got int64",
+        "{logits}: expected floats, got int64",
     ),
     "logits in a list": (
         LOGITS.tolist(),
         LABELS,
         TypeError,
-        "expected floats, got no array",
+        "{logits}: expected floats, got no array",
     ),
     "a logit that is nan": (
         np.where(np.eye(4, 3), np.nan, LOGITS),
         LABELS,
         ValueError,
-        "expected finite input, got nan or inf",
+        "{logits}: expected finite input, got nan or inf",
     ),
     "a logit that is inf": (
         np.where(np.eye(4, 3), np.inf, LOGITS),
         LABELS,
         ValueError,
-        "expected finite input, got nan or inf",
+        "{logits}: expected finite input, got nan or inf",
     ),
 }
 
 
 @pytest.mark.parametrize("logits, y, kind, words", BAD.values(), ids=BAD)
 @pytest.mark.parametrize(
-    "name, call",
-    [("CrossEntropyLoss()", CrossEntropyLoss()), ("accuracy", accuracy)],
+    "name, argument, call",
+    [
+        ("CrossEntropyLoss()", "y_hat", CrossEntropyLoss()),
+        ("accuracy", "logits", accuracy),
+    ],
     ids=["CrossEntropyLoss", "accuracy"],
 )
-def test_bad_input_is_refused_in_words(name, call, logits, y, kind, words):
+def test_bad_input_is_refused_in_words(
+    name, argument, call, logits, y, kind, words
+):
     assert isinstance(call(LOGITS, LABELS), float)
-    with pytest.raises(kind, match=f"^{re.escape(f'{name}: {words}')}$"):
+    words = words.format(name=name, logits=f"{name}, {argument}")
+    with pytest.raises(kind, match=f"^{re.escape(words)}$"):
         call(logits, y)
 
 
@@ -392,14 +398,21 @@ def test_tensors_are_dealt_out_as_tensors(rng, shuffled):
 @pytest.mark.parametrize(
     "rows, labels, batch_size, rng, kind, words",
     [
-        (9, 9, 0, None, ValueError, "expected batch_size above 0, got 0"),
+        (
+            9,
+            9,
+            0,
+            None,
+            ValueError,
+            "batch_size must be at least 1, got 0",
+        ),
         (
             9,
             9,
             -4,
             None,
             ValueError,
-            "expected batch_size above 0, got -4",
+            "batch_size must be at least 1, got -4",
         ),
         (
             9,
@@ -407,7 +420,7 @@ def test_tensors_are_dealt_out_as_tensors(rng, shuffled):
             4.0,
             None,
             TypeError,
-            "expected an int batch_size, got 4.0",
+            "batch_size must be an int, got 4.0",
         ),
         (
             9,
@@ -415,7 +428,7 @@ def test_tensors_are_dealt_out_as_tensors(rng, shuffled):
             True,
             None,
             TypeError,
-            "expected an int batch_size, got True",
+            "batch_size must be an int, got True",
         ),
         (
             9,
@@ -423,7 +436,7 @@ def test_tensors_are_dealt_out_as_tensors(rng, shuffled):
             None,
             None,
             TypeError,
-            "expected an int batch_size, got None",
+            "batch_size must be an int, got None",
         ),
         (9, 9, 4, 0, TypeError, "expected a Generator, got 0"),
         (

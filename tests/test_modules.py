@@ -444,7 +444,9 @@ def test_sgd_without_every_gradient_changes_nothing(missing):
             p.grad = np.ones(p.shape)
     with pytest.raises(RuntimeError) as refusal:
         SGD(parameters, 0.1).step()
-    words = "SGD: a parameter has no gradient: backward?"
+    shape = parameters[missing].shape
+    words = f"SGD: parameter {missing} of shape {shape} has no gradient"
+    words += ": backward?"
     assert str(refusal.value) == words
     assert_equal(parameters, before)
 
@@ -563,11 +565,11 @@ ENTRANCES = {
         Sequential(Sequential(Tanh())),
     ),
     "y_hat": (
-        *("MSELoss()", "floats", "(n, width)"),
+        *("MSELoss(), y_hat", "floats", "(n, width)"),
         lambda y_hat: MSELoss()(y_hat, GOOD),
     ),
     "y": (
-        *("MSELoss()", "float64", "(n, 3)"),
+        *("MSELoss(), y", "float64", "(n, 3)"),
         lambda y: MSELoss()(GOOD, y),
     ),
 }
@@ -582,23 +584,39 @@ def spoilt(row, column, value):
     return bad
 
 
-FINITE = "finite input, got nan or inf"
+FINITE = "expected finite input, got nan or inf"
+EMPTY = "the batch is empty: shape (0, 3)"
 BAD = {
-    "integers": (GOOD.astype(np.int64), TypeError, "{dtype}, got int64"),
-    "booleans": (GOOD.astype(bool), TypeError, "{dtype}, got bool"),
-    "complex": (GOOD + 0j, TypeError, "{dtype}, got complex128"),
-    "objects": (GOOD.astype(object), TypeError, "{dtype}, got object"),
-    "list": (GOOD.tolist(), TypeError, "{dtype}, got no array"),
-    "float": (1.0, TypeError, "{dtype}, got no array"),
-    "None": (None, TypeError, "{dtype}, got no array"),
-    "0-D": (np.array(1.0), ValueError, "shape {shape}, got ()"),
-    "1-D": (GOOD[0], ValueError, "shape {shape}, got (3,)"),
-    "3-D": (GOOD[None], ValueError, "shape {shape}, got (1, 4, 3)"),
-    "no rows": (GOOD[:0], ValueError, "shape {shape}, got (0, 3)"),
-    "no columns": (GOOD[:, :0], ValueError, "shape {shape}, got (4, 0)"),
+    "integers": (
+        GOOD.astype(np.int64),
+        TypeError,
+        "expected {dtype}, got int64",
+    ),
+    "booleans": (
+        GOOD.astype(bool),
+        TypeError,
+        "expected {dtype}, got bool",
+    ),
+    "complex": (GOOD + 0j, TypeError, "expected {dtype}, got complex128"),
+    "objects": (
+        GOOD.astype(object),
+        TypeError,
+        "expected {dtype}, got object",
+    ),
+    "list": (GOOD.tolist(), TypeError, "expected {dtype}, got no array"),
+    "float": (1.0, TypeError, "expected {dtype}, got no array"),
+    "None": (None, TypeError, "expected {dtype}, got no array"),
+    "0-D": (np.array(1.0), ValueError, "expected shape {shape}, got ()"),
+    "1-D": (GOOD[0], ValueError, "expected shape {shape}, got (3,)"),
+    "3-D": (
+        GOOD[None],
+        ValueError,
+        "expected shape {shape}, got (1, 4, 3)",
+    ),
     "nan": (spoilt(0, 0, np.nan), ValueError, FINITE),
     "inf": (spoilt(1, 2, np.inf), ValueError, FINITE),
     "-inf": (spoilt(-1, -1, -np.inf), ValueError, FINITE),
+    "no rows": (GOOD[:0], ValueError, EMPTY),
 }
 
 
@@ -621,21 +639,30 @@ def test_a_bad_matrix_is_refused(
     who, dtype, shape, call, bad, error, words
 ):
     words = words.format(dtype=dtype, shape=shape)
-    assert_refuses(lambda: call(bad), error, f"{who}: expected {words}")
+    assert_refuses(lambda: call(bad), error, f"{who}: {words}")
+
+
+@each_entrance
+def test_a_matrix_without_columns_is_refused(who, dtype, shape, call):
+    words = "the batch is empty: shape (4, 0)"
+    if "width" not in shape:
+        words = f"expected shape {shape}, got (4, 0)"
+    bad = GOOD[:, :0]
+    assert_refuses(lambda: call(bad), ValueError, f"{who}: {words}")
 
 
 # The same guards on tensors, float32 where nothing else is said.
-NARROW = "shape (n, 3), got (4, 2)"
-DOUBLE = "torch.float32, got torch.float64"
-WHOLE = "torch.float32, got torch.int64"
+NARROW = "expected shape (n, 3), got (4, 2)"
+DOUBLE = "expected torch.float32, got torch.float64"
+WHOLE = "expected torch.float32, got torch.int64"
 BAD_TENSORS = {
     "width": (torch.ones(4, 2), ValueError, NARROW),
-    "1-D": (torch.ones(3), ValueError, "shape (n, 3), got (3,)"),
-    "no rows": (torch.ones(0, 3), ValueError, "shape (n, 3), got (0, 3)"),
+    "1-D": (torch.ones(3), ValueError, "expected shape (n, 3), got (3,)"),
+    "no rows": (torch.ones(0, 3), ValueError, EMPTY),
     "nan": (torch.ones(4, 3) * torch.nan, ValueError, FINITE),
     "integers": (torch.ones(4, 3).long(), TypeError, WHOLE),
     "float64": (torch.ones(4, 3).double(), TypeError, DOUBLE),
-    "array": (GOOD, TypeError, "torch.float32, got float64"),
+    "array": (GOOD, TypeError, "expected torch.float32, got float64"),
 }
 
 
@@ -644,7 +671,7 @@ BAD_TENSORS = {
 )
 def test_a_bad_tensor_is_refused(bad, error, words):
     model, _ = on_tensors(torch.float32)
-    words = f"{LINEAR}: expected {words}"
+    words = f"{LINEAR}: {words}"
     assert_refuses(lambda: model(bad), error, words)
 
 
@@ -661,7 +688,6 @@ def sgd(lr):
 
 SINGLE = GOOD.astype(np.float32)
 TENSOR = torch.tensor(GOOD)
-SETTINGS = "SGD: expected parameters and a finite lr above 0, got"
 
 # Each message in full, and the call that meets it.
 REFUSALS = {
@@ -679,13 +705,13 @@ REFUSALS = {
         "float32": lambda: Sequential(
             linear(np.float32), model_of("Linear", 5, 2)
         )(SINGLE),
-        "MSELoss(): expected float64, got float32": (
+        "MSELoss(), y: expected float64, got float32": (
             lambda: MSELoss()(GOOD, SINGLE)
         ),
-        "MSELoss(): expected float32, got float64": (
+        "MSELoss(), y: expected float32, got float64": (
             lambda: MSELoss()(SINGLE, GOOD)
         ),
-        "MSELoss(): expected float64, got torch.float64": (
+        "MSELoss(), y: expected float64, got torch.float64": (
             lambda: MSELoss()(GOOD, TENSOR)
         ),
         "Sequential: expected layers, got [ReLU(), Tanh()]": (
@@ -712,16 +738,16 @@ REFUSALS = {
         f"{LINEAR}: expected shape (n, 3), got (4, 1)": (
             lambda: Sequential(Tanh(), linear())(GOOD[:, :1])
         ),
-        "MSELoss(): expected shape (n, 1), got (4,)": (
+        "MSELoss(), y: expected shape (n, 1), got (4,)": (
             lambda: MSELoss()(GOOD[:, :1], GOOD[:, 0])
         ),
-        "MSELoss(): expected shape (n, width), got (4,)": (
+        "MSELoss(), y_hat: expected shape (n, width), got (4,)": (
             lambda: MSELoss()(GOOD[:, 0], GOOD[:, :1])
         ),
-        "MSELoss(): expected shape (n, 3), got (4, 1)": (
+        "MSELoss(), y: expected shape (n, 3), got (4, 1)": (
             lambda: MSELoss()(GOOD, GOOD[:, :1])
         ),
-        "MSELoss(): expected shape (n, 1), got (4, 3)": (
+        "MSELoss(), y: expected shape (n, 1), got (4, 3)": (
             lambda: MSELoss()(GOOD[:, :1], GOOD)
         ),
         "MSELoss(): expected as many rows, got 4 answers and 1 targets": (
@@ -747,20 +773,20 @@ REFUSALS = {
             )
         ),
         "Sequential: expected at least one layer, got none": Sequential,
-        f"{SETTINGS} 4 parameters and lr=0": lambda: sgd(0),
-        f"{SETTINGS} 4 parameters and lr=-0.1": lambda: sgd(-0.1),
-        f"{SETTINGS} 4 parameters and lr=nan": lambda: sgd(np.nan),
-        f"{SETTINGS} 4 parameters and lr=inf": lambda: sgd(np.inf),
-        f"{SETTINGS} 0 parameters and lr=0.1": (
+        "SGD: lr must be above 0, got 0": lambda: sgd(0),
+        "SGD: lr must be above 0, got -0.1": lambda: sgd(-0.1),
+        "SGD: lr must be finite, got nan": lambda: sgd(np.nan),
+        "SGD: lr must be finite, got inf": lambda: sgd(np.inf),
+        "SGD: expected at least one parameter, got none": (
             lambda: SGD(Sequential(ReLU()).parameters(), 0.1)
         ),
-        "expected sizes of at least 1, got 0 and 5": (
+        "Linear: in_features must be at least 1, got 0": (
             lambda: Linear(0, 5, rng=rng())
         ),
-        "expected sizes of at least 1, got 3 and 0": (
+        "Linear: out_features must be at least 1, got 0": (
             lambda: Linear(3, 0, rng=rng())
         ),
-        "expected sizes of at least 1, got -1 and 5": (
+        "Linear: in_features must be at least 1, got -1": (
             lambda: Linear(-1, 5, rng=rng())
         ),
     },

@@ -38,6 +38,11 @@ MYST_LINE = re.compile(r":::|\([\w-]+\)=$")  # a directive, a target
 MYST_ROLE = re.compile(r"\{\w[\w:.-]*\}$")  # and then a code span
 MARK = re.compile(r"\s*#\s*\|\s*(default_)?exp")
 MARKDOWN = MarkdownIt("commonmark")
+QUESTION = re.compile(
+    r"\*\*Question\.\*\* \S.*?\n\n<details>\n"
+    r"<summary>Answer: (?P<summary>\S.*)</summary>\n\n\S(?s:.*)\n\n"
+    r"</details>"
+)
 
 
 def code_cells(notebook):
@@ -213,6 +218,11 @@ def exercises(notebook):
             for place, cell in code_cells(notebook)
             if number < place < end and "hide-cell" in tags(cell)
         ]
+        asked = notebook.cells[number - 1].source.partition(title)[2]
+        if "solved when" not in asked.lower():
+            faults.append(
+                f"cell {number}: {title} does not say 'Solved when …'"
+            )
         if not re.search(r"^\s*assert\b", "\n".join(solutions), re.M):
             faults.append(
                 f"cell {number}: {title} is not followed by a cell"
@@ -220,6 +230,42 @@ def exercises(notebook):
             )
     if not 3 <= count <= 5:
         faults.append(f"{count} exercises, not three to five")
+    return faults
+
+
+def question_faults(notebook, number, cell):
+    """Return what is wrong with the form or the place of one question."""
+    heads = [place for place, _, _ in headings(notebook)]
+    if not QUESTION.fullmatch(cell.source):
+        yield (
+            f"cell {number}: not a cell of '**Question.** …', <details>,"
+            " <summary>Answer: …</summary>, the answer, </details>, with"
+            " a blank line around the answer"
+        )
+    if number + 1 not in heads:
+        yield f"cell {number}: a question not at the end of its section"
+
+
+def questions(notebook):
+    """Four questions at least, at most one a section, each answered."""
+    count, faults, seen = 0, [], set()
+    places = headings(notebook)
+    for number, cell in markdown_cells(notebook):
+        if "**Question" not in cell.source:
+            continue
+        count += 1
+        faults += question_faults(notebook, number, cell)
+        section = [h for h in places if h[0] < number and h[1] <= 3][-1:]
+        match = QUESTION.fullmatch(cell.source)
+        marks = {str(section), match["summary"] if match else number}
+        if marks & seen:
+            faults.append(
+                f"cell {number}: a second question in one section, or"
+                " the same summary again"
+            )
+        seen |= marks
+    if count < 4:
+        faults.append(f"{count} questions, not four or more")
     return faults
 
 
@@ -260,6 +306,7 @@ RULES = [
     export_mark,
     spine,
     exercises,
+    questions,
     setup_cell,
 ]
 
@@ -310,6 +357,14 @@ def code(source, *outputs, **metadata):
     return new_code_cell(source, metadata=metadata, outputs=list(outputs))
 
 
+def question(number, answer="Because."):
+    return new_markdown_cell(
+        f"**Question.** Why {number}?\n\n<details>\n"
+        f"<summary>Answer: reason {number}</summary>\n\n{answer}\n\n"
+        "</details>"
+    )
+
+
 def sample():
     """Return a chapter that keeps every rule."""
     link = f"[Open in Colab]({COLAB}01-sample.ipynb)"
@@ -319,11 +374,14 @@ def sample():
         new_markdown_cell("Code may say `{term}` and\n\n```\n# H\n```"),
         code("#| export\n# |x| is 1\nx = 1", stdout(HARMLESS)),
     ]
+    for n in 1, 2, 3, 4:
+        cells += [new_markdown_cell(f"## Step {n}"), question(n)]
     for title in SPINE:
         cells.append(new_markdown_cell(f"## {title}"))
         if title == "Exercises":
             for n in 1, 2, 3:
-                cells.append(new_markdown_cell(f"### Exercise {n}"))
+                text = f"### Exercise {n}\n\nSolved when x is 1."
+                cells.append(new_markdown_cell(text))
                 cells.append(code("assert x == 1", tags=["hide-cell"]))
     notebook = new_notebook(cells=cells)
     for count, (_, cell) in enumerate(code_cells(notebook), 1):
@@ -371,6 +429,18 @@ BROKEN = [
         new_markdown_cell("### Exercise 1"),
         "cell 4: Exercise 1 is not followed by",
     ),
+    (
+        exercises,
+        new_markdown_cell("### Exercise 1\n\nFind x."),
+        "cell 4: Exercise 1 does not say 'Solved when …'",
+    ),
+    (questions, question(5, answer=""), "cell 4: not a cell of"),
+    (
+        questions,
+        new_markdown_cell("A thought. **Question.** Why?"),
+        "cell 4: not a cell of",
+    ),
+    (questions, question(1), "cell 6: a second question in one section"),
 ]
 
 
@@ -404,6 +474,15 @@ def test_a_broken_chapter_is_reported():
     assert "2 exercises, not three to five" in exercises(notebook)
     spaced = canonical(notebook).replace("\n", "\n ")
     assert "make outputs" in stored_form(notebook, spaced)[0]
+
+
+def test_a_question_out_of_place_is_reported():
+    notebook = sample()
+    notebook.cells.insert(6, code("# x"))  # after the first question
+    fault = "cell 6: a question not at the end of its section"
+    assert questions(notebook) == [fault]
+    del notebook.cells[5]
+    assert questions(notebook) == ["3 questions, not four or more"]
 
 
 def test_nbval_sees_one_changed_digit(tmp_path):
