@@ -1,14 +1,12 @@
 """The wheel carries the code and the data, and works from anywhere."""
 
-import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
-import pytest
+from tools.alone import ROOT, pip
 
-ROOT = Path(__file__).parents[1]
 DATA = ["data/SOURCES.md", "data/exams.csv", "data/mnist.npz"]
 
 LOAD = """
@@ -34,28 +32,6 @@ def run(*command, cwd):
     return done.stdout
 
 
-def pip(*arguments, cwd):
-    options = ("--no-deps", "--no-index", "--disable-pip-version-check")
-    run(sys.executable, "-m", "pip", *arguments, *options, cwd=cwd)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy so that the tree stays clean."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "lessons", source / "lessons", ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        assert (ROOT / name).is_file(), (
-            f"pyproject.toml needs {name}, which is missing"
-        )
-        shutil.copy(ROOT / name, source)
-    pip("wheel", "--no-build-isolation", str(source), cwd=folder)
-    (path,) = folder.glob("*.whl")
-    return path
-
-
 def test_the_wheel_holds_every_module_and_all_data(wheel):
     modules = [path.name for path in (ROOT / "lessons").glob("*.py")]
     assert "datasets.py" in modules
@@ -71,7 +47,7 @@ def test_the_wheel_holds_every_module_and_all_data(wheel):
 def test_the_installed_package_loads_its_data(wheel, tmp_path):
     target, elsewhere = tmp_path / "target", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    pip("install", "--target", str(target), str(wheel), cwd=elsewhere)
+    pip("install", wheel, "--target", target)
     first = f"import sys; sys.path.insert(0, {str(target)!r})"
     said = run(sys.executable, "-c", f"{first}\n{LOAD}", cwd=elsewhere)
     place, *arrays = said.splitlines()
