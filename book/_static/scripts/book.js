@@ -1,0 +1,45 @@
+// What the theme writes into each page, where no script may stand, and what
+// it leaves out.
+
+// Before anything is drawn: the colours that the reader chose last time.
+for (const name of ["mode", "theme"])
+  document.documentElement.dataset[name] =
+    localStorage.getItem(name) || "light";
+
+// A part that scrolls by itself can be reached and named with the keyboard.
+// What lies in a fold has no size until it is opened, so sizes are watched.
+const SCROLLING = {
+  ".math": "Formula",
+  ".highlight pre": "Code",
+  ".pst-scrollable-table-container": "Table",
+};
+
+function nameIfScrolling(part, name) {
+  const scrolls = part.scrollWidth > part.clientWidth;
+  const attributes = { tabindex: 0, role: "group", "aria-label": name };
+  for (const [key, value] of Object.entries(attributes))
+    if (scrolls) part.setAttribute(key, value);
+    else part.removeAttribute(key);
+}
+
+function watchScrolling() {
+  const names = new Map();
+  const watcher = new ResizeObserver((entries) => {
+    for (const { target } of entries)
+      nameIfScrolling(target, names.get(target));
+  });
+  for (const [selector, name] of Object.entries(SCROLLING))
+    for (const part of document.querySelectorAll(selector)) {
+      names.set(part, name);
+      watcher.observe(part);
+    }
+}
+
+// `load`, not earlier: the theme sets its own tab stops then.
+addEventListener("load", watchScrolling);
+
+addEventListener("DOMContentLoaded", () => {
+  for (const button of document.querySelectorAll(".btn-download-pdf-button"))
+    button.addEventListener("click", () => print());
+  document.querySelector(".bd-search-container input")?.focus();
+});
