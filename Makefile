@@ -39,7 +39,7 @@ $(OLDEST): $(INSTALLED) tools/oldest.py
 
 .PHONY: book
 book: $(INSTALLED) ## Build the site from the stored outputs into _build/html
-	$(BIN)/jupyter-book build . -W -n --keep-going
+	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	@echo "Open _build/html/index.html, or type: make serve"
 
 .PHONY: serve

@@ -2,52 +2,32 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
-import yaml
+
+from tools.alone import build_wheel
+from tools.browser import ADVICE, chromium, program, served
+from tools.toc import pages
 
 ROOT = Path(__file__).parents[1]
-
-# Chrome first: where the system restricts sandboxes, it is the one that
-# brings a permission for its own.
-BROWSERS = "google-chrome", "chromium", "chromium-browser"
-
-# Without these a browser talks to its maker while it is watched.
-QUIET = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-
-def pages(entry):
-    """Yield the pages of a table of contents in order: book/index, …"""
-    if isinstance(entry, list):
-        for item in entry:
-            yield from pages(item)
-    elif isinstance(entry, dict):
-        for key, value in entry.items():
-            yield from [value] if key in ("root", "file") else pages(value)
 
 
 def pytest_generate_tests(metafunc):
     """Run a test that takes `page`, or `notebook_page`, for each one."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-    every = list(pages(toc))
+    every = pages()
     notebooks = [p for p in every if (ROOT / f"{p}.ipynb").exists()]
     for name, values in ("page", every), ("notebook_page", notebooks):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, values, scope="session")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The course's wheel, built once for all tests."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def in_the_tree():
@@ -80,37 +60,16 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="session")
 def url(site):
     """The address at which the site is served while the tests run."""
-
-    class Silent(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = partial(Silent, directory=site)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium, from the system: playwright brings none."""
-    from playwright.sync_api import sync_playwright
-
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        reason = (
-            "no browser on the PATH: install Chromium (Debian: apt-get "
-            "install chromium) or Google Chrome"
-        )
+    if program() is None:
         if os.environ.get("CHAIN_RULE_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=program,
-            args=QUIET,
-            chromium_sandbox=os.geteuid() != 0,  # root cannot have one
-        )
-        yield chromium
-        chromium.close()
+            pytest.fail(ADVICE, pytrace=False)
+        pytest.skip(ADVICE)
+    with chromium() as browser:
+        yield browser
