@@ -326,8 +326,8 @@ def test_training_changes_the_chain_it_is_given():
 # -- What is refused ------------------------------------------------------
 
 
-def ready(layer):
-    layer.forward(0.5)
+def ready(layer, x=0.5):
+    layer.forward(x)
     return layer
 
 
@@ -428,6 +428,28 @@ REFUSALS = {
         lambda: numerical_derivative(math.sin, 1, h=1e-20),
         ValueError,
         "h must be above zero and move x = 1.0, got 1e-20",
+    ),
+    # The numbers below 1 lie twice as close as those above, so this h
+    # moves 1 down and not up, and -1 up and not down.
+    "h-too-small-above": (
+        lambda: numerical_derivative(math.sin, 1, h=1e-16),
+        ValueError,
+        "h must be above zero and move x = 1.0, got 1e-16",
+    ),
+    "h-too-small-below": (
+        lambda: numerical_derivative(math.sin, -1, h=1e-16),
+        ValueError,
+        "h must be above zero and move x = -1.0, got 1e-16",
+    ),
+    "Linear-overflow-below": (
+        lambda: ready(Linear(1e200, 0)).backward(1e200, 0),
+        ValueError,
+        "dL/dx must be finite, got inf",
+    ),
+    "Linear-overflow-of-b": (
+        lambda: ready(Linear(1, 0), 0).backward(1e300, 1e10),
+        ValueError,
+        "the new b must be finite, got -inf",
     ),
     "Chain-empty": (
         lambda: Chain([], []),

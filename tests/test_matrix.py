@@ -731,6 +731,18 @@ STRETCHED = {
         lambda: train([linear()], np.ones((1, 3)), Z, 0.1, 1),
         "y: expected shape (1, 5), got (4, 5)",
     ),
+    "lin, weights of one axis": (
+        lambda: lin(X, np.ones(3), b),
+        "W: expected shape (in, out), got (3,)",
+    ),
+    "relu_grad, one axis": (
+        lambda: relu_grad(with_grad(3), np.ones(3).view(GradArray)),
+        "Z: expected shape (n, out), got (3,)",
+    ),
+    "mse_grad, one axis": (
+        lambda: mse_grad(np.ones(3), np.ones(3)),
+        "y_hat: expected shape (n, out), got (3,)",
+    ),
     "check_array, a size that is stated": (
         lambda: check_array("W", W, ("n", 3)),
         "W: expected shape (n, 3), got (3, 5)",
@@ -762,6 +774,17 @@ def test_a_gradient_that_is_not_finite_goes_no_further_back(value):
 def test_backward_before_forward_is_refused(layer):
     with pytest.raises(RuntimeError, match="needs forward first"):
         layer.backward()
+
+
+def test_a_new_layer_remembers_nothing():
+    assert linear().X is None and linear().out is None
+
+
+def test_weights_without_room_for_a_gradient_are_named():
+    with pytest.raises(
+        TypeError, match=r"^W: expected a GradArray, got ndarray$"
+    ):
+        lin_grad(with_grad(4, 5), X, W, b)
 
 
 @pytest.mark.parametrize("layer", [linear(), ReLU()], ids=repr)

@@ -567,6 +567,16 @@ def test_training_learns_what_can_be_learnt(rng):
     assert accuracy(model(X), y) == 1
 
 
+@pytest.mark.parametrize("batch", [(1, 2, 3), "Xy"])
+def test_a_batch_that_is_no_pair_is_refused(rng, batch):
+    model, loss_fn = network(rng), CrossEntropyLoss()
+    optimizer = SGD(model.parameters(), 0.5)
+    kind = type(batch).__name__
+    words = rf"^train_epoch: expected \(X, y\), got {kind}$"
+    with pytest.raises(TypeError, match=words):
+        train_epoch(model, loss_fn, optimizer, [batch])
+
+
 def test_a_loader_that_is_used_up_is_refused(rng):
     model, loss_fn = network(rng), CrossEntropyLoss()
     optimizer = SGD(model.parameters(), 0.5)

@@ -660,6 +660,8 @@ BAD_TENSORS = {
     "1-D": (torch.ones(3), ValueError, "expected shape (n, 3), got (3,)"),
     "no rows": (torch.ones(0, 3), ValueError, EMPTY),
     "nan": (torch.ones(4, 3) * torch.nan, ValueError, FINITE),
+    "inf": (torch.ones(4, 3) * torch.inf, ValueError, FINITE),
+    "one inf": (torch.tensor([[0, 0, torch.inf]]), ValueError, FINITE),
     "integers": (torch.ones(4, 3).long(), TypeError, WHOLE),
     "float64": (torch.ones(4, 3).double(), TypeError, DOUBLE),
     "array": (GOOD, TypeError, "expected torch.float32, got float64"),

@@ -190,6 +190,13 @@ def test_answers_and_targets_must_match():
         solved(np.zeros(4))
 
 
+def test_targets_of_one_axis_are_refused():
+    with pytest.raises(
+        ValueError, match=r"^Y: expected shape \(n, 1\), got \(4,\)$"
+    ):
+        solved(XOR, np.zeros(4))
+
+
 def test_a_start_needs_at_least_one_hidden_unit():
     with pytest.raises(
         ValueError, match=r"^hidden must be at least 1, got 0$"

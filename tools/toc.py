@@ -1,5 +1,6 @@
 """The pages of the site, in the order of its table of contents."""
 
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -19,6 +20,7 @@ def listed(entry):
             )
 
 
+@cache
 def pages():
     """Return every page as _toc.yml names it: book/index, …"""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
