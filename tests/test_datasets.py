@@ -568,6 +568,7 @@ def answers(images, labels):
     about |= {"format": "ARFF", "description": "Digits"}
     about["md5_checksum"] = md5(arff).hexdigest()
     about["url"] = "https://www.openml.org/data/v1/download/1"
+    about["file_id"] = "1"  # scikit-learn 1.5 asks for it
     count = {"name": "NumberOfInstances", "value": str(len(labels))}
     described = {
         "list": {"data": {"dataset": [{"did": 554, **about}]}},
