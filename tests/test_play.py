@@ -601,6 +601,11 @@ VIEWS = [
     for theme in ("light", "dark")
 ]
 
+# Asked in one go: what is drawn may be drawn anew between two questions.
+TYPE_SIZES = """
+figure => [...figure.querySelectorAll("text:not(:empty)")]
+  .map((e) => parseFloat(getComputedStyle(e).fontSize))
+"""
 BOXES = """e => [...e.querySelectorAll(
     "button, select, input, .play-grip-w, .play-grip-b, .play-grip-y")]
   .map((c) => {
@@ -648,9 +653,7 @@ def test_a_phone_holds_it(open_figure, name, size):
     for control, size in figure.evaluate(BOXES):
         least = 44 if control.startswith("<button") else 24
         assert size >= least, f"{size} px to touch: {control}"
-    sizes = figure.locator("text:not(:empty)").evaluate_all(
-        "all => all.map((e) => parseFloat(getComputedStyle(e).fontSize))"
-    )
+    sizes = figure.evaluate(TYPE_SIZES)
     assert sizes and min(sizes) >= 12
 
 
