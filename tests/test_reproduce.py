@@ -225,10 +225,10 @@ def test_what_would_compare_nothing_is_refused(
 @pytest.fixture
 def house(tmp_path, monkeypatch, computer):
     """A course of one notebook whose rows take no time to run."""
-    static = tmp_path / "book" / "_static"
-    static.mkdir(parents=True)
+    results = tmp_path / "book" / "_results"
+    results.mkdir(parents=True)
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
-    monkeypatch.setattr(reproduce, "STATIC", static)
+    monkeypatch.setattr(reproduce, "RESULTS", results)
     stored(tmp_path / "book" / "01-a.ipynb", "0.25\n", "0.25\n")
     return tmp_path
 
@@ -258,12 +258,12 @@ def test_only_a_full_run_is_stored(
     monkeypatch.chdir(house)
     monkeypatch.setattr(strict, "cells", two_green_cells)
     assert main(arguments) == 0
-    files = sorted(path.name for path in reproduce.STATIC.iterdir())
+    files = sorted(path.name for path in reproduce.RESULTS.iterdir())
     names = ["reproduce-setting.csv", "reproduce.csv"]
     assert files == (names if kept else [])
     assert ("only a full run is stored" in capsys.readouterr().out) != kept
     if kept:
-        with open(reproduce.STATIC / "reproduce.csv", newline="") as file:
+        with open(reproduce.RESULTS / "reproduce.csv", newline="") as file:
             rows = list(csv.reader(file))
         assert rows[0] == list(reproduce.HEAD)
         assert len(rows) == 16
@@ -303,7 +303,7 @@ def test_a_row_that_fails_is_named_and_nothing_is_stored(
     out, err = capsys.readouterr()
     assert words in out
     assert "2 rows failed; nothing is stored" in err  # mkl, and oldest
-    assert not list(reproduce.STATIC.iterdir())
+    assert not list(reproduce.RESULTS.iterdir())
 
 
 def test_a_run_in_which_a_module_changed_is_not_stored(
@@ -317,7 +317,7 @@ def test_a_run_in_which_a_module_changed_is_not_stored(
     monkeypatch.setattr(strict, "cells", cells)
     assert main([]) == 1
     assert "changed during the run" in capsys.readouterr().err
-    assert not list(reproduce.STATIC.iterdir())
+    assert not list(reproduce.RESULTS.iterdir())
 
 
 def test_an_unknown_row_is_refused_with_those_that_are(house, capsys):

@@ -42,7 +42,7 @@ from lessons.modules import (  # noqa: E402
     train_step,
 )
 
-STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
+RESULTS = Path(__file__).resolve().parents[1] / "book" / "_results"
 ROUNDS, BATCH, HIDDEN, LR, GOAL = 5, 256, 256, 0.5, 0.95
 
 
@@ -298,7 +298,7 @@ HEAD = [
 
 
 def store(name, rows):
-    with open(STATIC / name, "w", newline="", encoding="utf8") as file:
+    with open(RESULTS / name, "w", newline="", encoding="utf8") as file:
         csv.writer(file).writerows(rows)
 
 
@@ -319,7 +319,7 @@ def draw(ratios):
     ax.axvline(1, color=figures.INK, linewidth=1, linestyle="--")
     ax.set(xlabel="time of an epoch, in units of the five matrix products")
     fig.legend(loc="outside upper right", ncols=2)
-    fig.savefig(STATIC / "speed.png", dpi=144)
+    fig.savefig(RESULTS / "speed.png", dpi=144)
 
 
 def processor():

@@ -31,7 +31,7 @@ from mutmut.stats import status_by_exit_code
 
 MUTANTS = Path("mutants")  # mutmut's copy of the course
 SURVIVORS = Path("tests", "survivors.toml")
-TABLE = Path("book", "_static", "mutants.csv")
+TABLE = Path("book", "_results", "mutants.csv")
 LEAST = 0.95  # of all mutants
 STATUSES = ["killed", "survived", "no tests", "timeout"]
 SUSPICIOUS = 35  # mutmut's exit code for it

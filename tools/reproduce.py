@@ -42,7 +42,7 @@ from tools import strict  # noqa: E402
 from tools.arithmetic import KERNELS  # noqa: E402
 from tools.bench import processor  # noqa: E402
 
-STATIC = ROOT / "book" / "_static"
+RESULTS = ROOT / "book" / "_results"
 HEAD = "Setting", "Proof", "Last bits", "Cells compared", "Result"
 # What the base must report, whatever the computer.
 PLAIN = {
@@ -464,7 +464,7 @@ def run(
 
 
 def store(name: str, rows: Sequence[Sequence[str]]) -> None:
-    with open(STATIC / name, "w", newline="", encoding="utf8") as file:
+    with open(RESULTS / name, "w", newline="", encoding="utf8") as file:
         csv.writer(file).writerows(rows)
 
 
