@@ -84,11 +84,10 @@ notebooks: $(INSTALLED) ## Run every notebook on its own and compare what it pri
 test-offline: $(INSTALLED) ## Run every check where there is no network
 	$(BIN)/python tools/offline.py $(MAKE) test
 
-# Each row must prove that its setting took effect. A part of the table:
-# make reproduce ROWS="Nehalem mkl"
+# A part of the table: make reproduce ROWS="Nehalem Haswell"
 .PHONY: reproduce
 reproduce: $(INSTALLED) ## Compare every output under each kernel, instruction set and thread count
-	$(BIN)/python tools/reproduce.py $(addprefix --row ,$(ROWS))
+	$(BIN)/python -m tools.reproduce $(ROWS)
 
 .PHONY: test-oldest
 test-oldest: $(OLDEST) ## Run tests and notebooks with the oldest versions that pyproject.toml admits
