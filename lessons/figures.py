@@ -10,12 +10,12 @@ values on their way forward, vermilion for gradients on their way back.
 import itertools
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from .chain import check_number
-from .matrix import check_int, check_positive
+from lessons.checks import check_positive, check_whole
 
 BLUE = "#0072B2"
 VERMILION = "#C24E00"
@@ -70,7 +70,8 @@ def _check_point(name, point):
     if not isinstance(point, list | tuple) or len(point) != 2:
         raise TypeError(f"{name} must be a point (x, y), got {point!r}")
     for value in point:
-        check_number(name, value)
+        if not np.isfinite(value):
+            raise ValueError(f"{name}: expected a number, got {value!r}")
 
 
 def use_style():
@@ -250,7 +251,7 @@ def network_diagram(sizes, captions):
     if not isinstance(sizes, list | tuple):
         raise TypeError(f"sizes must be a list of ints, got {sizes!r}")
     for k, size in enumerate(sizes):
-        check_int(f"sizes[{k}]", size)
+        check_whole(f"sizes[{k}]", size)
     if len(sizes) < 2 or len(captions) != len(sizes):
         raise ValueError(
             "expected at least two layers and a caption for each; got "
@@ -308,8 +309,8 @@ def matrix_product(left, right, result):
                 f"{name} must be (name, rows, columns), got {triple!r}"
             )
         _check_texts(f"{name}[0]", triple[:1])
-        check_int(f"{name}[1]", triple[1])
-        check_int(f"{name}[2]", triple[2])
+        check_whole(f"{name}[1]", triple[1])
+        check_whole(f"{name}[2]", triple[2])
     (_, n, inner), (_, rows, m), (_, *shape) = left, right, result
     if inner != rows or shape != [n, m]:
         raise ValueError(

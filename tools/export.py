@@ -1,22 +1,18 @@
 """Write the modules in lessons/ from their chapters: ``make export``.
 
 The cells of ``book/NN-stem.ipynb`` that begin with ``#| export`` become
-``lessons/stem.py``. A chapter without such a cell has no module.
+``lessons/stem.py``, in their order, each under a comment that names its
+cell. A chapter without such a cell has no module.
 """
 
-import contextlib
+import ast
 import json
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections import Counter
 from pathlib import Path
 
-from nbdev.export import nb_export
-
 ROOT = Path(__file__).resolve().parents[1]
+MARK = "#| export\n"
 
 
 def chapters(book: Path = ROOT / "book") -> dict[str, Path]:
@@ -26,60 +22,48 @@ def chapters(book: Path = ROOT / "book") -> dict[str, Path]:
         name = re.fullmatch(r"\d\d-([a-z]\w*)\.ipynb", path.name)
         if not name:
             raise ValueError(f"{path.name}: not named NN-stem.ipynb")
-        if name[1] in found:
-            raise ValueError(f"{path.name}: a second {name[1]}")
         found[name[1]] = path
     return found
 
 
-def id_faults(notebook: Path) -> list[str]:
-    """Return what is wrong with the ids by which a module names cells."""
-    cells = json.loads(notebook.read_text(encoding="utf8"))["cells"]
-    ids = Counter(cell.get("id") for cell in cells)
-    faults = []
-    for number, cell in enumerate(cells, 1):
-        if "id" not in cell:
-            faults.append(f"{notebook.name}, cell {number}: no id")
-        elif ids[cell["id"]] > 1:
-            faults.append(
-                f"{notebook.name}, cell {number}: its id {cell['id']}"
-                " stands more than once"
-            )
-    return faults
+def public_names(source: str) -> list[str]:
+    """Return what a module defines, but for names that begin with _."""
+    names = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [t.id for t in node.targets if isinstance(t, ast.Name)]
+    return [name for name in names if not name.startswith("_")]
 
 
 def module_text(notebook: Path) -> str | None:
-    """Return the module that a chapter exports, None if it has none."""
-    if faults := id_faults(notebook):
-        raise ValueError("\n".join(faults))
-    notebook = notebook.resolve()
-    book = Path("book", notebook.name)
-    module = Path("lessons", notebook.stem[3:]).with_suffix(".py")
-    # nbdev writes relative paths into the module and looks for settings in
-    # the working directory. A copy of the tree's shape makes both the same
-    # wherever the command is typed.
-    with tempfile.TemporaryDirectory() as copy, contextlib.chdir(copy):
-        book.parent.mkdir()
-        shutil.copy(notebook, book)
-        nb_export(book, module.parent, name=module.stem)
-        if not module.exists():
-            return None
-        text = module.read_text(encoding="utf8")
-    ruff = [sys.executable, "-m", "ruff", "format", "--stdin-filename"]
-    return subprocess.run(
-        [*ruff, module, "-"],
-        cwd=ROOT,  # where ruff's settings are
-        input=text,
-        stdout=subprocess.PIPE,
-        encoding="utf8",
-        check=True,
-    ).stdout
+    """Return the module that a chapter exports, None if it has none.
+
+    Its docstring is the quotation in the chapter's first cell.
+    """
+    cells = json.loads(notebook.read_text(encoding="utf8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    parts = [
+        f"# %% {cell['id']}\n{text.removeprefix(MARK).strip()}\n"
+        for cell, text in zip(cells, texts, strict=True)
+        if cell["cell_type"] == "code" and text.startswith(MARK)
+    ]
+    if not parts:
+        return None
+    summary = re.search(r"^> (.+)$", texts[0], re.M)[1]
+    body = "\n\n".join(parts)
+    names = "".join(f'    "{name}",\n' for name in public_names(body))
+    return (
+        f'"""{summary}"""\n\n'
+        f"# Written by `make export` from book/{notebook.name}: edit that."
+        f"\n\n__all__ = [\n{names}]\n\n{body}"
+    )
 
 
 def main() -> None:
     for stem, notebook in chapters().items():
-        text = module_text(notebook)
-        if text is None:
+        if (text := module_text(notebook)) is None:
             continue
         module = ROOT / "lessons" / f"{stem}.py"
         stored = module.exists() and module.read_text(encoding="utf8")
@@ -92,5 +76,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except ValueError as fault:
-        sys.exit(str(fault))
+    except (KeyError, ValueError) as fault:
+        sys.exit(f"{fault}: does every cell have an id? make tidy gives one")
