@@ -88,7 +88,11 @@ def _look(function, otherwise=None):
             return  # Python refuses the call, in words of its own
         bound.apply_defaults()
         for name, kind in numbers.items():
-            _NUMBERS[kind](f"{label}: {name}", bound.arguments[name])
+            if (
+                bound.arguments[name]
+                is not signature.parameters[name].default
+            ):
+                _NUMBERS[kind](f"{label}: {name}", bound.arguments[name])
         _check_arrays(label, words, bound.arguments)
         if form:
             seen.add(form)
@@ -192,7 +196,7 @@ def check_positive(name, value):
 
 
 def _generator(name, value):
-    if value is not None and not isinstance(value, np.random.Generator):
+    if not isinstance(value, np.random.Generator):
         raise TypeError(
             f"{name}: expected a generator, got {value!r}: write "
             "rng=np.random.default_rng(0)"
