@@ -1,29 +1,27 @@
 """Every chapter keeps the form that its readers rely on.
 
-Each rule is a function from a notebook to a list of faults. It is applied
-to every chapter, and, at the end of the file, to notebooks made to break
-it: a check must be able to fail.
+For one chapter: pytest tests/test_notebooks.py -k 02
 """
 
+import ast
 import re
-import subprocess
-import sys
 from itertools import pairwise
 
-import nbformat
+import nbformat.v4 as v4
 import pytest
-from markdown_it import MarkdownIt
-from nbformat.v4 import (
-    new_code_cell,
-    new_markdown_cell,
-    new_notebook,
-    new_output,
+
+from tests.support import (
+    CHAPTERS,
+    MARKDOWN,
+    ROOT,
+    cells,
+    headings,
+    read,
+    tags,
 )
-
 from tools.outputs import canonical, output_faults
-from tools.repoint import ROOT, repository
+from tools.repoint import repository
 
-NOTEBOOKS = sorted(ROOT.glob("book/*.ipynb"))
 REPO = repository()
 COLAB = f"https://colab.research.google.com/github/{REPO}/blob/main/book/"
 SETUP = f"""\
@@ -33,472 +31,232 @@ if "google.colab" in sys.modules:
     REPO = "https://github.com/{REPO}"
     %pip install -q --no-deps git+{{REPO}}"""
 SPINE = ["Check it", "When it goes wrong", "Recap", "Exercises", "Next"]
-IGNORES = re.compile(r"nbval[-_](ignore[-_]output|skip)", re.IGNORECASE)
 MYST_LINE = re.compile(r":::|\([\w-]+\)=$")  # a directive, a target
 MYST_ROLE = re.compile(r"\{\w[\w:.-]*\}$")  # and then a code span
-MARK = re.compile(r"\s*#\s*\|\s*(default_)?exp")
-MARKDOWN = MarkdownIt("commonmark")
-QUESTION = re.compile(
-    r"\*\*Question\.\*\* \S.*?\n\n<details>\n"
-    r"<summary>Answer: (?P<summary>\S.*)</summary>\n\n\S(?s:.*)\n\n"
-    r"</details>"
+EXPORT = re.compile(r"\s*#\s*\|\s*(default_)?exp")
+UNWRITTEN = "nothing written yet"
+IGNORED = re.compile(r"(?i)nbval[-_](ignore[-_]output|skip)")
+DETAILS = re.compile(
+    r"<details>\n<summary>.+</summary>\n\n(?s:.+?)\n\n</details>"
 )
 
 
-def code_cells(notebook):
-    return [
-        (number, cell)
-        for number, cell in enumerate(notebook.cells, 1)
-        if cell.cell_type == "code"
-    ]
-
-
-def markdown_cells(notebook):
-    return [
-        (number, cell)
-        for number, cell in enumerate(notebook.cells, 1)
-        if cell.cell_type == "markdown"
-    ]
-
-
-def headings(notebook):
-    """Return (cell number, level, title) for every Markdown heading."""
-    return [
-        (number, int(token.tag[1]), title.content)
-        for number, cell in markdown_cells(notebook)
-        for token, title in pairwise(MARKDOWN.parse(cell.source))
-        if token.type == "heading_open"
-    ]
-
-
-def tags(cell):
-    return cell.metadata.get("tags", [])
-
-
-def counts(notebook):
-    """nbval passes a cell without a count, whatever it prints."""
-    faults = [
-        f"cell {number}: count {cell.execution_count}, not {count}:"
-        " make outputs"
-        for count, (number, cell) in enumerate(code_cells(notebook), 1)
-        if cell.execution_count != count
-    ]
-    return faults[:1]  # one command mends them all
-
-
-def size(notebook):
-    """A cell fits on a screen, a line in the page's column."""
-    faults = []
-    for number, cell in code_cells(notebook):
-        lines = cell.source.splitlines()
-        if len(lines) > 25:
-            faults.append(f"cell {number}: {len(lines)} lines, over 25")
-        faults += [
-            f"cell {number}: {len(line)} columns, over 75: {line}"
-            for line in lines
-            # As in ruff, a URL that cannot be broken may run over.
-            if len(line) > 75 and "://" not in line.split()[-1]
-        ]
-    return faults
-
-
-def prose(notebook):
-    """At most three code cells stand in a row."""
-    run, faults = 0, []
-    for number, cell in enumerate(notebook.cells, 1):
-        run = run + 1 if cell.cell_type == "code" else 0
-        if run == 4:
-            faults.append(f"cell {number}: a fourth code cell in a row")
-    return faults
-
-
-def myst_syntax(source):
-    """Return the pieces of a Markdown text that only MyST understands."""
-    found = []
-    for token in MARKDOWN.parse(source):
-        if token.type == "fence" and token.info.startswith("{"):
-            found.append(token.info)
-        parts = token.children or []
-        found += [
-            part.content
-            for part in parts
-            if part.type == "text" and MYST_LINE.match(part.content)
-        ]
-        found += [
-            f"{part.content}`{after.content}`"
-            for part, after in pairwise(parts)
-            if after.type == "code_inline"
-            and MYST_ROLE.search(part.content)
-        ]
-    return found
-
-
-def commonmark(notebook):
-    """Colab, GitHub and JupyterLab show MyST syntax as raw text."""
-    return [
-        f"cell {number}: MyST syntax: {piece}"
-        for number, cell in markdown_cells(notebook)
-        for piece in myst_syntax(cell.source)
-    ]
-
-
-def alt_text(notebook):
-    """Every picture is described to those who do not see it."""
-    faults = []
-    for number, cell in code_cells(notebook):
-        kinds = {k for o in cell.outputs for k in o.get("data", {})}
-        image = cell.metadata.get("mystnb", {}).get("image", {})
-        pictured = any(kind.startswith("image/") for kind in kinds)
-        if pictured and len(image.get("alt", "")) < 20:
-            faults.append(
-                f"cell {number}: a picture without mystnb.image.alt"
-                " of at least 20 characters"
-            )
-    return faults
-
-
-def compared(notebook):
-    """An output that nbval is told not to compare has a reason."""
-    return [
-        f"cell {number}: not compared by nbval, and no line that begins"
-        " '# Not compared:'"
-        for number, cell in code_cells(notebook)
-        if IGNORES.search("\n".join([cell.source, *tags(cell)]))
-        and not re.search("^# Not compared: .", cell.source, re.MULTILINE)
-    ]
-
-
-def raises(notebook):
-    """A cell that is meant to fail does fail."""
-    return [
-        f"cell {number}: tagged raises-exception, and raised nothing"
-        for number, cell in code_cells(notebook)
-        if "raises-exception" in tags(cell)
-        and "error" not in {o.output_type for o in cell.outputs}
-    ]
-
-
-def export_mark(notebook):
-    """nbdev passes over a mark that is misspelled or not on line one."""
-    return [
-        f"cell {number}: '{line}' is not '#| export' on the first line"
-        for number, cell in code_cells(notebook)
-        for row, line in enumerate(cell.source.splitlines())
-        if MARK.match(line) and (row, line) != (0, "#| export")
-    ]
-
-
-def spine(notebook):
-    """Every chapter has the same outline."""
+def opening_faults(notebook, name):
+    """A title, a text link to Colab, the set-up cell; the sections."""
     found = headings(notebook)
-    faults = []
-    if [number for number, level, _ in found if level == 1] != [1]:
-        faults.append("cell 1: not the one cell with an H1 heading")
-    second = [title for _, level, title in found if level == 2]
-    required = [title for title in second if title in SPINE]
-    if required != SPINE:
-        faults.append(f"H2 headings {required}, expected {SPINE}")
-    return faults
-
-
-def exercises(notebook):
-    """Three to five exercises, each with a solution that is checked."""
-    found = [heading for heading in headings(notebook) if heading[1] <= 3]
-    ends = [number for number, _, _ in found[1:]]
-    ends.append(len(notebook.cells) + 1)
-    count, faults = 0, []
-    for (number, level, title), end in zip(found, ends, strict=True):
-        if level != 3 or not title.startswith("Exercise"):
-            continue
-        count += 1
-        if not re.match(rf"Exercise {count}\b", title):
-            faults.append(f"cell {number}: {title} is number {count}")
-        solutions = [
-            cell.source
-            for place, cell in code_cells(notebook)
-            if number < place < end and "hide-cell" in tags(cell)
-        ]
-        asked = notebook.cells[number - 1].source.partition(title)[2]
-        if "solved when" not in asked.lower():
-            faults.append(
-                f"cell {number}: {title} does not say 'Solved when …'"
-            )
-        if not re.search(r"^\s*assert\b", "\n".join(solutions), re.M):
-            faults.append(
-                f"cell {number}: {title} is not followed by a cell"
-                " tagged hide-cell that asserts its claim"
-            )
-    if not 3 <= count <= 5:
-        faults.append(f"{count} exercises, not three to five")
-    return faults
-
-
-def question_faults(notebook, number, cell):
-    """Return what is wrong with the form or the place of one question."""
-    heads = [place for place, _, _ in headings(notebook)]
-    if not QUESTION.fullmatch(cell.source):
-        yield (
-            f"cell {number}: not a cell of '**Question.** …', <details>,"
-            " <summary>Answer: …</summary>, the answer, </details>, with"
-            " a blank line around the answer"
-        )
-    if number + 1 not in heads:
-        yield f"cell {number}: a question not at the end of its section"
-
-
-def questions(notebook):
-    """Four questions at least, at most one a section, each answered."""
-    count, faults, seen = 0, [], set()
-    places = headings(notebook)
-    for number, cell in markdown_cells(notebook):
-        if "**Question" not in cell.source:
-            continue
-        count += 1
-        faults += question_faults(notebook, number, cell)
-        section = [h for h in places if h[0] < number and h[1] <= 3][-1:]
-        match = QUESTION.fullmatch(cell.source)
-        marks = {str(section), match["summary"] if match else number}
-        if marks & seen:
-            faults.append(
-                f"cell {number}: a second question in one section, or"
-                " the same summary again"
-            )
-        seen |= marks
-    if count < 4:
-        faults.append(f"{count} questions, not four or more")
-    return faults
-
-
-def setup_cell(notebook):
-    """The first code cell installs the package, on Colab alone."""
-    if [cell.source for _, cell in code_cells(notebook)[:1]] == [SETUP]:
-        return []
-    return [f"the first code cell is not the Colab set-up:\n{SETUP}"]
-
-
-def colab_link(notebook, name):
-    """A text link; a badge would be a request to another host."""
-    first = [cell.source for _, cell in markdown_cells(notebook)[:2]]
-    links = re.findall(r"(?<!!)\[[^\]!]+\]\(([^)\s]+)\)", "\n".join(first))
-    if COLAB + name in links:
-        return []
-    return [
-        f"no text link to {COLAB}{name} in the first two cells of text"
+    titles = [number for number, level, _ in found if level == 1]
+    code = [cell.source for _, cell in cells(notebook, "code")]
+    text = [cell.source for _, cell in cells(notebook, "markdown")]
+    link = rf"(?<!!)\[[^]!]+\]\({COLAB}{name}\)"
+    parts = [title for _, level, title in found if level == 2]
+    parts = [title for title in parts if title in SPINE]
+    checks = [
+        (titles != [1], "not one title, '# …', in cell 1"),
+        (
+            not re.search(link, "".join(text[:2])),
+            f"no link to {COLAB}{name}",
+        ),
+        (code[:1] != [SETUP], f"the first code cell is not:\n{SETUP}"),
+        (parts != SPINE, f"sections {parts}, expected {SPINE}"),
     ]
+    return [fault for wrong, fault in checks if wrong]
 
 
-def stored_form(notebook, text):
-    """The file is what `make outputs` would write."""
-    if canonical(notebook) == text:
-        return []
-    return ["not in the form in which outputs are stored: make outputs"]
+def text_faults(source):
+    """Colab, GitHub and JupyterLab read CommonMark and HTML alone."""
+    if source.count("<details>") != len(DETAILS.findall(source)):
+        yield "after </summary> and before </details> goes an empty line"
+    for token in MARKDOWN.parse(source):
+        parts = token.children or []
+        myst = [p.content for p in parts if MYST_LINE.match(p.content)]
+        if token.type == "fence" and token.info.startswith("{"):
+            myst.append(token.info)
+        for part, after in pairwise(parts):
+            if after.type == "code_inline":
+                myst += MYST_ROLE.findall(part.content)
+        for piece in myst:
+            yield f"MyST, which only pages may use: {piece}"
 
 
-RULES = [
-    counts,
-    output_faults,
-    size,
-    prose,
-    commonmark,
-    alt_text,
-    compared,
-    raises,
-    export_mark,
-    spine,
-    exercises,
-    questions,
-    setup_cell,
-]
+def code_faults(cell):
+    """A cell fits the page, is seen by all, compared, and exported."""
+    lines, names = cell.source.splitlines() or [""], tags(cell)
+    kinds = {kind for o in cell.outputs for kind in o.get("data", {})}
+    errors = [o for o in cell.outputs if o.output_type == "error"]
+    drawn = any(kind.startswith("image/") for kind in kinds)
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    marks = [(k, m) for k, m in enumerate(lines) if EXPORT.match(m)]
+    claims = re.search(r"(?m)^\s*says\(", cell.source)
+    behind = "remove-cell" in names and lines[0].startswith("# @title ")
+    behind = behind and cell.metadata.get("cellView") == "form"
+    checks = [
+        (len(lines) > 25, f"{len(lines)} lines, over 25: split it"),
+        (
+            max(map(len, lines)) > 75,
+            f"over 75 columns: {max(lines, key=len)}",
+        ),
+        (drawn and len(alt) < 20, "a picture, no mystnb.image.alt for it"),
+        (IGNORED.search(str([cell.source, names])), "it is not compared"),
+        ("raises-exception" in names and not errors, "it raises nothing"),
+        (
+            marks not in ([], [(0, "#| export")]),
+            "a mark that is not '#| export' on the first line",
+        ),
+        (
+            claims and not behind,
+            "claims stand behind the page: tag remove-cell, a first line"
+            " '# @title …', metadata cellView: form",
+        ),
+    ]
+    return [fault for wrong, fault in checks if wrong]
 
 
-def expect_none(faults, path):
-    if faults:
-        lines = [f"book/{path.name}, {fault}" for fault in faults]
+def verdict_in(cell):
+    """Return the exercise that a cell's last line judges, or None."""
+    if "verdict(" not in cell.source:
+        return None
+    call = getattr(ast.parse(cell.source).body[-1], "value", None)
+    is_verdict = getattr(getattr(call, "func", 0), "id", "") == "verdict"
+    return call.args[0].value if is_verdict else None
+
+
+def exercise_faults(notebook):
+    """At least five: prompt and folded hint, a stub, a folded solution."""
+    stubs, solved, hint = [], [], False
+    for number, cell in enumerate(notebook.cells, 1):
+        if cell.cell_type == "markdown":
+            hint = hint or "<details>" in cell.source
+            continue
+        name, checks = verdict_in(cell), []
+        printed = "".join(o.get("text", "") for o in cell.outputs)
+        if "stub" in tags(cell):
+            unsolved = f"{name}: {UNWRITTEN}\n"
+            checks = [
+                (name is None, "a stub's last line is verdict(…)"),
+                (printed != unsolved, f"a stub prints: {unsolved}"),
+                (not hint, "no hint in <details> above the stub"),
+            ]
+            stubs.append(name)
+            hint = False
+        elif name and f"{name}: solved" in printed:
+            folded = cell.metadata.get("jupyter", {}).get("source_hidden")
+            folded = folded and "hide-cell" in tags(cell)
+            advice = "tag hide-cell, metadata jupyter.source_hidden"
+            checks = [(not folded, f"a solution is folded: {advice}")]
+            solved.append(name)
+        yield from (f"cell {number}: {f}" for wrong, f in checks if wrong)
+    if stubs != solved or len(set(stubs)) < 5:
+        yield (
+            f"stubs {stubs}, solutions that print 'solved' {solved}:"
+            " five or more, and a solution after each stub"
+        )
+
+
+def faults(notebook, name):
+    yield from opening_faults(notebook, name)
+    code = [*cells(notebook, "code")]
+    for number, cell in code:
+        yield from (f"cell {number}: {f}" for f in code_faults(cell))
+    for number, cell in cells(notebook, "markdown"):
+        found = text_faults(cell.source)
+        yield from (f"cell {number}: {fault}" for fault in found)
+    yield from output_faults(notebook)
+    yield from exercise_faults(notebook)
+    counts = [cell.execution_count for _, cell in code]
+    # nbval passes over a cell that has no count, whatever it prints.
+    if counts != list(range(1, len(code) + 1)):
+        yield "the cells are not counted 1, 2, 3 …: make outputs"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_keeps_its_form(path):
+    found = list(faults(read(path), path.name))
+    if canonical(read(path)) != path.read_text("utf8"):
+        found.append("not in the form in which it is stored: make tidy")
+    if found:
+        lines = [f"book/{path.name}, {fault}" for fault in found]
         pytest.fail("\n".join(lines), pytrace=False)
 
 
 def test_the_table_of_contents_lists_every_chapter():
     toc = (ROOT / "_toc.yml").read_text("utf8")
-    listed = re.findall(r"file: book/(\d\d-\w+)", toc)
-    assert listed == [path.stem for path in NOTEBOOKS]
-    assert listed
+    listed = re.findall(r"book/(\d\d-\w+)", toc)
+    assert listed == [path.stem for path in CHAPTERS]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_chapter_keeps(path, rule):
-    expect_none(rule(nbformat.read(path, as_version=4)), path)
+# The rules themselves, on a chapter that keeps them all, or breaks one.
+
+HINT = "<details>\n<summary>Hint</summary>\n\nLook.\n\n</details>"
+text = v4.new_markdown_cell
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_chapter_links_to_itself_on_colab(path):
-    notebook = nbformat.read(path, as_version=4)
-    expect_none(colab_link(notebook, path.name), path)
+def code(source, printed="", *names, outputs=(), **metadata):
+    made = v4.new_code_cell(source, metadata={"tags": names, **metadata})
+    made.outputs = [v4.new_output("stream", text=printed), *outputs]
+    return made
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_chapter_is_stored_in_one_form(path):
-    text = path.read_text("utf8")
-    notebook = nbformat.reads(text, as_version=4)
-    expect_none(stored_form(notebook, text), path)
-
-
-# The rules themselves.
-
-IMAGE = new_output("display_data", {"image/png": ""})
-HARMLESS = "and/or 1/2/3 https://a.org/b/c 1 / 2 Warnings: 0x7f\n"
-
-
-def stdout(text):
-    return new_output("stream", name="stdout", text=text)
-
-
-def code(source, *outputs, **metadata):
-    return new_code_cell(source, metadata=metadata, outputs=list(outputs))
-
-
-def question(number, answer="Because."):
-    return new_markdown_cell(
-        f"**Question.** Why {number}?\n\n<details>\n"
-        f"<summary>Answer: reason {number}</summary>\n\n{answer}\n\n"
-        "</details>"
-    )
-
-
-def sample():
-    """Return a chapter that keeps every rule."""
-    link = f"[Open in Colab]({COLAB}01-sample.ipynb)"
-    cells = [
-        new_markdown_cell(f"# Keep every rule\n\n{link}"),
-        code(SETUP),
-        new_markdown_cell("Code may say `{term}` and\n\n```\n# H\n```"),
-        code("#| export\n# |x| is 1\nx = 1", stdout(HARMLESS)),
-    ]
-    for n in 1, 2, 3, 4:
-        cells += [new_markdown_cell(f"## Step {n}"), question(n)]
-    for title in SPINE:
-        cells.append(new_markdown_cell(f"## {title}"))
-        if title == "Exercises":
-            for n in 1, 2, 3:
-                text = f"### Exercise {n}\n\nSolved when x is 1."
-                cells.append(new_markdown_cell(text))
-                cells.append(code("assert x == 1", tags=["hide-cell"]))
-    notebook = new_notebook(cells=cells)
-    for count, (_, cell) in enumerate(code_cells(notebook), 1):
+def sample(replaced=None, number=0):
+    """Return the chapter, with one of its cells replaced."""
+    made = [text(f"# Keep\n\n[Open in Colab]({COLAB}01-x.ipynb)")]
+    made += [code(SETUP), code("#| export\nx = 1"), text("`{a}`, $b$")]
+    made += [text(f"## {title}") for title in SPINE]
+    for n in "12345":
+        made[8:8] = [
+            text(HINT),
+            code(f'verdict("{n}", x)', f"{n}: {UNWRITTEN}\n", "stub"),
+            code(f'verdict("{n}", 2)', f"{n}: solved\n", "hide-cell"),
+        ]
+        made[10].metadata.jupyter = {"source_hidden": True}
+    if replaced:
+        made[number - 1] = replaced
+    notebook = v4.new_notebook(cells=made)
+    for count, (_, cell) in enumerate(cells(notebook, "code"), 1):
         cell.execution_count = count
     return notebook
 
 
+PICTURE = v4.new_output("display_data", {"image/png": ""})
 BROKEN = [
-    # rule, the cell that replaces cell 4, words of the fault
-    (raises, code("x", tags=["raises-exception"]), "raised nothing"),
-    (counts, code("x"), "cell 4: count None, not 2: make outputs"),
-    (output_faults, code("x", stdout("at /home/x")), "path: at /home/"),
-    (output_faults, code("x", stdout("<f at 0x7f>")), "address: <f at"),
-    (output_faults, code("x", stdout("UserWarning: x")), "a warning"),
-    (
-        output_faults,
-        code("x", new_output("stream", name="stderr", text="no")),
-        "writes to stderr: no",
-    ),
-    (
-        output_faults,
-        code("x", new_output("error", evalue="/root/x/y", ename="E")),
-        "prints an absolute path: E: /root/x/",
-    ),
-    (size, code("x\n" * 26), "cell 4: 26 lines, over 25"),
-    (size, code("x" * 76), "cell 4: 76 columns, over 75"),
-    (commonmark, new_markdown_cell("```{note}\nx\n```"), "cell 4: MyST"),
-    (commonmark, new_markdown_cell(":::{note}\nx\n:::"), "cell 4: MyST"),
-    (commonmark, new_markdown_cell("- a {term}`x`"), "cell 4: MyST"),
-    (commonmark, new_markdown_cell("(place)=\n# x"), "cell 4: MyST"),
-    (alt_text, code("x", IMAGE), "cell 4: a picture without mystnb"),
-    (
-        alt_text,
-        code("x", IMAGE, mystnb={"image": {"alt": "A curve."}}),
-        "at least 20 characters",
-    ),
-    (compared, code("# NBVAL_IGNORE_OUTPUT\nx"), "'# Not compared:'"),
-    (compared, code("x", tags=["nbval-skip"]), "'# Not compared:'"),
-    (export_mark, code("x\n#| export"), "cell 4: '#| export'"),
-    (export_mark, code("#| exporti\nx"), "cell 4: '#| exporti'"),
-    (spine, new_markdown_cell("# Again"), "cell 1: not the one cell"),
-    (spine, new_markdown_cell("## Recap"), "H2 headings ['Recap', 'Check"),
-    (
-        exercises,
-        new_markdown_cell("### Exercise 1"),
-        "cell 4: Exercise 1 is not followed by",
-    ),
-    (
-        exercises,
-        new_markdown_cell("### Exercise 1\n\nFind x."),
-        "cell 4: Exercise 1 does not say 'Solved when …'",
-    ),
-    (questions, question(5, answer=""), "cell 4: not a cell of"),
-    (
-        questions,
-        new_markdown_cell("A thought. **Question.** Why?"),
-        "cell 4: not a cell of",
-    ),
-    (questions, question(1), "cell 6: a second question in one section"),
+    (1, text("# No link"), "no link to"),
+    (1, text("No title"), "not one title"),
+    (2, code("import sys"), "first code cell is not"),
+    (4, text("## Recap"), "sections ['Recap', 'Check"),
+    (4, text("```{note}\n```"), "cell 4: MyST"),
+    (4, text(":::{note}"), "cell 4: MyST"),
+    (4, text("a {term}`x`"), "cell 4: MyST"),
+    (4, text("(place)=\n# x"), "cell 4: MyST"),
+    (4, text(HINT.replace("\n\n", "\n")), "an empty line"),
+    (3, code("x\n" * 26), "cell 3: 26 lines, over 25"),
+    (3, code("x" * 76), "over 75 columns"),
+    (3, code("x", outputs=[PICTURE]), "cell 3: a picture, no"),
+    (3, code("# NBVAL_IGNORE_OUTPUT"), "it is not compared"),
+    (3, code("x", "", "nbval-skip"), "it is not compared"),
+    (3, code("x", "", "raises-exception"), "raises nothing"),
+    (3, code("x\n#| export"), "not '#| export' on the first line"),
+    (3, code("#| exporti\nx"), "not '#| export' on the first line"),
+    (3, code("says('2', x)", "", "remove-cell"), "claims stand behind"),
+    (3, code("x", "at /home/x/y"), "an absolute path"),
+    (10, code("x = ...", "", "stub"), "last line is verdict"),
+    (10, code('verdict("5", 2)', "5: solved\n", "stub"), "a stub prints"),
+    (11, code('verdict("5", 2)', "5: not yet\n"), "a solution after each"),
+    (11, code('verdict("5", 2)', "5: solved\n"), "a solution is folded"),
+    (9, code("x"), "no hint in <details>"),
 ]
 
 
 def test_the_sample_keeps_every_rule():
+    assert list(faults(sample(), "01-x.ipynb")) == []
+
+
+@pytest.mark.parametrize(("number", "cell", "words"), BROKEN)
+def test_a_broken_rule_is_named(number, cell, words):
+    found = "\n".join(faults(sample(cell, number), "01-x.ipynb"))
+    assert words in found
+
+
+def test_a_cell_that_was_not_run_is_named():
     notebook = sample()
-    assert [rule(notebook) for rule in RULES] == [[]] * len(RULES)
-    assert colab_link(notebook, "01-sample.ipynb") == []
-    assert stored_form(notebook, canonical(notebook)) == []
-
-
-@pytest.mark.parametrize(("rule", "cell", "words"), BROKEN)
-def test_a_broken_cell_is_reported(rule, cell, words):
-    notebook = sample()
-    notebook.cells[3] = cell
-    faults = rule(notebook)
-    assert words in "\n".join(faults)
-
-
-def test_a_broken_chapter_is_reported():
-    notebook = sample()
-    fault = f"no text link to {COLAB}02-sample.ipynb in the first two"
-    assert fault in colab_link(notebook, "02-sample.ipynb")[0]
-    badge = f"[![Colab](badge.svg)]({COLAB}01-sample.ipynb)"
-    notebook.cells[0].source = badge
-    assert colab_link(notebook, "01-sample.ipynb")
-    notebook.cells[1].source += "\n"
-    assert "is not the Colab set-up" in setup_cell(notebook)[0]
-    notebook.cells[4:4] = [code("x") for _ in range(3)]
-    assert prose(notebook) == ["cell 7: a fourth code cell in a row"]
-    del notebook.cells[-3:-1]
-    assert "2 exercises, not three to five" in exercises(notebook)
-    spaced = canonical(notebook).replace("\n", "\n ")
-    assert "make outputs" in stored_form(notebook, spaced)[0]
-
-
-def test_a_question_out_of_place_is_reported():
-    notebook = sample()
-    notebook.cells.insert(6, code("# x"))  # after the first question
-    fault = "cell 6: a question not at the end of its section"
-    assert questions(notebook) == [fault]
-    del notebook.cells[5]
-    assert questions(notebook) == ["3 questions, not four or more"]
-
-
-def test_nbval_sees_one_changed_digit(tmp_path):
-    cells = [
-        code("print(f'{1 / 3:.4f}')", stdout("0.3333\n")),
-        code("print(f'{2 / 3:.4f}')", stdout("0.6666\n")),
-    ]
-    for count, cell in enumerate(cells, 1):
-        cell.execution_count = count
-    nbformat.write(new_notebook(cells=cells), tmp_path / "thirds.ipynb")
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", "thirds.ipynb"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert "1 failed, 1 passed" in run.stdout
-    assert "0.6666" in run.stdout
-    assert "0.6667" in run.stdout
+    notebook.cells[2].execution_count = None
+    [fault] = faults(notebook, "01-x.ipynb")
+    assert "make outputs" in fault
