@@ -1,167 +1,99 @@
 """Every module in lessons/ is what its chapter exports."""
 
-import ast
 import re
 
 import nbformat
+import nbformat.v4 as v4
 import pytest
-from IPython.core.inputtransformer2 import TransformerManager
 
-from tools.export import ROOT, chapters, id_faults, module_text
+from tests.support import CHAPTERS, ROOT, cells, read
+from tools.export import chapters, module_text
 
-CHAPTERS = chapters()
-HAND_WRITTEN = {"__init__", "datasets", "figures"}
-# nbdev's heading of the part that comes from one cell.
-PART = re.compile(r"^# %% \S+ #([\w-]+)$", re.M)
+MODULES = {path.stem: path for path in ROOT.glob("lessons/*.py")}
+EXPORTED = {
+    stem
+    for stem, path in MODULES.items()
+    if "\n# Written by `make export`" in path.read_text("utf8")
+}
+PART = re.compile(r"^# %% (\S+)$", re.M)
 
 
-def differences(notebook, exported, stored):
-    """Name the cells whose part of the stored module is another."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    number = {cell.id: n for n, cell in enumerate(cells, 1)}
-
-    def parts(text):
-        _, *pairs = PART.split(text)
-        return dict(zip(pairs[::2], pairs[1::2], strict=True))
-
-    mine, theirs = parts(exported), parts(stored)
-    return [
-        f"book/{notebook.name}, cell {number[part]} (id {part})"
-        for part in number
-        if mine.get(part, "").strip() != theirs.get(part, "").strip()
-    ]
+def changed_cells(*modules):
+    """Return the ids of the cells whose parts of two modules differ."""
+    mine, theirs = (
+        dict(zip(pairs[1::2], map(str.strip, pairs[2::2]), strict=True))
+        for pairs in map(PART.split, modules)
+    )
+    return sorted(k for k in mine | theirs if mine.get(k) != theirs.get(k))
 
 
 def imported(source):
     """Return which modules of the course some Python code imports."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        ours = (re.match(r"lessons\.(\w+)", name) for name in names)
-        found |= {match[1] for match in ours if match}
-    return found
+    found = re.findall(r"(?m)^\s*(?:from|import) lessons\.(\w+)", source)
+    for names in re.findall(r"(?m)^\s*from lessons import (.+)", source):
+        found += re.findall(r"\w+", names)
+    return set(found)
 
 
-def notebook_code(notebook):
-    """Return a notebook's code as Python, its magics as calls."""
-    to_python = TransformerManager().transform_cell
-    return "\n".join(
-        to_python(cell.source)
-        for cell in nbformat.read(notebook, as_version=4).cells
-        if cell.cell_type == "code"
-    )
-
-
-@pytest.mark.parametrize("stem", CHAPTERS)
+@pytest.mark.parametrize("stem", chapters())
 def test_module_is_what_the_chapter_exports(stem):
-    module = ROOT / "lessons" / f"{stem}.py"
-    stored = module.read_text("utf8") if module.exists() else ""
-    exported = module_text(CHAPTERS[stem]) or ""
-    faults = differences(CHAPTERS[stem], exported, stored)
+    stored = MODULES[stem].read_text("utf8") if stem in MODULES else ""
+    exported = module_text(chapters()[stem]) or ""
     if exported != stored:
-        what = f"lessons/{stem}.py is not what its chapter exports"
+        differ = changed_cells(exported, stored)
         pytest.fail(
-            "\n".join([*faults, f"{what}: make export"]), pytrace=False
+            f"lessons/{stem}.py is not what {chapters()[stem].name} has"
+            f" to export, in the cells {differ}: make export",
+            pytrace=False,
         )
 
 
-def test_every_module_has_its_chapter():
-    modules = {path.stem for path in ROOT.glob("lessons/*.py")}
-    extra = sorted(modules - HAND_WRITTEN - set(CHAPTERS))
-    assert not extra, (
-        f"No chapter exports {extra}: delete them, then make export"
+def test_every_exported_module_has_its_chapter():
+    extra = sorted(EXPORTED - set(chapters()))
+    assert not extra, f"no chapter exports lessons/{extra}: delete it"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_imports_only_from_earlier_ones(path):
+    stems = list(chapters())
+    later = set(stems[CHAPTERS.index(path) :]) | {path.stem[3:]}
+    code = "\n".join(cell.source for _, cell in cells(read(path), "code"))
+    found = sorted(imported(code) & later)
+    assert not found, (
+        f"{path.name} imports {found}, written there or later"
     )
 
 
-@pytest.mark.parametrize("stem", CHAPTERS)
-def test_chapter_imports_only_from_earlier_ones(stem):
-    stems = list(CHAPTERS)
-    earlier = {"datasets", "figures", *stems[: stems.index(stem)]}
-    used = imported(notebook_code(CHAPTERS[stem]))
-    assert used <= earlier, (
-        f"{CHAPTERS[stem].name} imports {sorted(used - earlier)},"
-        f" which no earlier chapter exports; allowed: {sorted(earlier)}"
-    )
-
-
-# The checks themselves, on notebooks made to break them.
-
-
-@pytest.fixture
-def notebook(tmp_path):
-    """A chapter of four cells, two of them exported."""
-    v4 = nbformat.v4
-    cells = [
-        v4.new_markdown_cell("# A chapter\n\n> What it is.", id="title"),
-        v4.new_code_cell(
-            "#| export\nfrom lessons.datasets import load", id="imports"
-        ),
-        v4.new_code_cell("load()", id="use"),
-        v4.new_code_cell(
-            "#| export\ndef half(x):\n    return x / 2", id="one-half"
-        ),
+def test_what_a_chapter_exports(tmp_path):
+    """Its marked cells, and as public names those without underscore."""
+    made = [
+        v4.new_markdown_cell("# A title\n\n> What it is.", id="title"),
+        v4.new_code_cell("#| export\nimport math\n\nN = 2", id="first"),
+        v4.new_code_cell("print(N)", id="use"),
+        v4.new_code_cell("#| export\ndef f(): ...\n_x = 1", id="second"),
     ]
     path = tmp_path / "07-sample.ipynb"
-    nbformat.write(v4.new_notebook(cells=cells), path)
-    return path
+    nbformat.write(v4.new_notebook(cells=made), path)
+    text = module_text(path)
+    assert text.startswith('"""What it is."""\n')
+    assert '__all__ = [\n    "N",\n    "f",\n]\n' in text
+    assert PART.findall(text) == ["first", "second"]
+    assert "print" not in text
+    broken = text.replace("N = 2", "N = 3")
+    assert changed_cells(text, broken) == ["first"]
+    assert chapters(tmp_path) == {"sample": path}
+    nbformat.write(v4.new_notebook(cells=made[:1]), path)
+    assert module_text(path) is None
 
 
-def test_export_is_the_same_from_every_folder(
-    notebook, tmp_path, monkeypatch
-):
-    here = module_text(notebook)
-    monkeypatch.chdir(tmp_path)
-    assert module_text(notebook) == here
-    assert here.startswith('"""What it is."""\n')
-    assert "# %% ../book/07-sample.ipynb #one-half\n" in here
-    assert "from .datasets import load\n" in here
+def test_a_notebook_of_another_name_is_refused(tmp_path):
+    (tmp_path / "7-sample.ipynb").touch()
+    with pytest.raises(ValueError, match=r"7-sample.* not named NN-stem"):
+        chapters(tmp_path)
 
 
-def test_a_changed_module_is_traced_to_its_cell(notebook):
-    exported = module_text(notebook)
-    assert differences(notebook, exported, exported) == []
-    changed = exported.replace("x / 2", "x / 3")
-    assert differences(notebook, exported, changed) == [
-        "book/07-sample.ipynb, cell 4 (id one-half)"
-    ]
-    without = exported[: exported.index("# %% ../book/07-sample.ipynb")]
-    assert len(differences(notebook, exported, without)) == 2
-
-
-def test_ids_must_be_there_and_differ(notebook):
-    text = notebook.read_text("utf8")
-    assert id_faults(notebook) == []
-    notebook.write_text(text.replace('"use"', '"one-half"'), "utf8")
-    assert [fault[:23] for fault in id_faults(notebook)] == [
-        "07-sample.ipynb, cell 3",
-        "07-sample.ipynb, cell 4",
-    ]
-    notebook.write_text(text.replace('   "id": "use",\n', ""), "utf8")
-    with pytest.raises(ValueError, match=r"cell 3: no id"):
-        module_text(notebook)
-
-
-def test_two_chapters_cannot_share_a_module(notebook):
-    notebook.with_name("08-sample.ipynb").touch()
-    with pytest.raises(ValueError, match="a second sample"):
-        chapters(notebook.parent)
-
-
-@pytest.mark.parametrize(
-    ("source", "modules"),
-    [
-        ("import numpy.linalg", set()),
-        ("import lessons", set()),
-        ("import lessons.xor as x", {"xor"}),
-        ("from lessons import xor, figures", {"xor", "figures"}),
-        ("from lessons.xor import (\n    a,\n    b,\n)", {"xor"}),
-        ("def f():\n    from lessons.xor import a", {"xor"}),
-    ],
-)
-def test_imports_are_found_in_every_form(source, modules):
-    assert imported(source) == modules
+def test_imports_are_found():
+    code = "import lessons.a\nfrom lessons import b, c\nimport numpy"
+    assert imported(code + "\nfrom lessons.d import (\n    x,\n)") == {
+        *"abcd"
+    }
