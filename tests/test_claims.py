@@ -21,6 +21,7 @@ For one chapter: pytest tests/test_claims.py -k 02
 
 import ast
 import builtins
+import csv
 import math
 import re
 import tokenize
@@ -226,6 +227,37 @@ def test_every_number_of_a_page_rests_on_something(path):
     texts = [(path.name, part) for part in paragraphs(text)]
     if found := list(unfounded(texts, near, [])):
         pytest.fail("\n".join([*found, ADVICE]), pytrace=False)
+
+
+def plain(formula):
+    """Return a formula without layout: fractions as a / b, no brackets."""
+    part = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+    formula = re.sub(rf"\\[td]?frac{part}{part}", r"\1/\2", formula)
+    return re.sub(r"\\[,;!]|\\left|\\right|[\s$&(){}]", "", formula)
+
+
+@pytest.mark.parametrize("name", ["glossary", "notation"])
+def test_a_formula_is_that_of_the_chapter_it_leads_to(name):
+    found = []
+    for text in paragraphs((ROOT / f"book/{name}.md").read_text("utf8")):
+        linked = [ROOT / f"book/{s}.ipynb" for s in CHAPTER.findall(text)]
+        there = "".join(
+            plain(c.source) for path in linked for c in read(path).cells
+        )
+        for formula in FORMULA.findall(text):
+            known = plain(formula) in there or worked_out(formula)[0]
+            if linked and len(plain(formula)) > 3 and not known:
+                found.append(f"book/{name}.md: {formula} in: {text}")
+    advice = "write it as the chapter does, or link the one that has it"
+    assert not found, "\n".join([*found, advice])
+
+
+def test_every_mutant_is_killed_or_survives():
+    """The one table of the pages that has a sum."""
+    with open(ROOT / "book/_results/mutants.csv", encoding="utf8") as file:
+        for row in csv.DictReader(file):
+            parts = int(row["killed"]) + int(row["survived"])
+            assert int(row["mutants"]) == parts, f"{row}: make mutants"
 
 
 # The rules themselves, on a chapter of one section made to break them.
