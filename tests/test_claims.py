@@ -41,7 +41,9 @@ SENTENCE = re.compile(r"\S.*?(?:[.?!](?=\s)|$)")
 SOURCE = re.compile(r"\]\((https?://|\S*references\.md)")
 CHAPTER = re.compile(r"\]\((?:book/)?(\d\d-\w+)\.ipynb")
 ADDRESS = re.compile(r"\]\([^)\s]*\)|<[a-z/][^>]*>|https?://\S+")
-LEFT = re.compile(r"about \d+ minutes|\d+ min\b|[A-Z]\w+ 20\d\d")
+LEFT = re.compile(
+    r"about \d+ minutes|\d+ min\b|[A-Z]\w+ 20\d\d|(32|64)[- ]bit"
+)
 SHAPE = re.compile(r"\(\d+(?:, *\d+)*,?\)")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$")
 SIDES = re.compile(r"(=|\\approx)")
@@ -174,7 +176,8 @@ def unfounded(texts, near, page, bound=()):
                 or equals(value, near, room)
                 or (far and equals(value, page + linked))
             ):
-                yield f"{place}: {told} in: {' '.join(text.split())}"
+                around = text[max(0, span[0] - 40) : span[1] + 40]
+                yield f"{place}: {told} in: …{around}…"
 
 
 def misbound(texts, place, call):
@@ -187,7 +190,7 @@ def misbound(texts, place, call):
         names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
         if names <= {*dir(builtins)}:
             told = ast.unparse(value)
-            yield f"{place}: '{words.value}': {told} is not computed"
+            yield f"{place}: '{words.value}': {told} is not from the run"
 
 
 def faults(notebook):
@@ -304,9 +307,9 @@ def test_a_false_number_is_told_from_a_true_one(true, false, footing):
 
 
 @pytest.mark.parametrize("value", ["23", "20 + 3", "int('23')", "-x, 23"])
-def test_a_value_that_is_not_computed_is_refused(value):
+def test_a_literal_is_refused(value):
     said = f'says("has 23", {value})'
-    assert "is not computed" in sample("It has 23.", said=said)[0]
+    assert "is not from the run" in sample("It has 23.", said=said)[0]
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
