@@ -1,46 +1,59 @@
-# Every command a person types. `make help` lists them.
+# Every command a person types. `make help` lists them in this order.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first of these that runs; `make book PYTHON=/path/to/python` names one.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	    $$python -c "" 2>/dev/null && break; done; echo $$python)
+COLAB_PYTHON ?= python3.13
+
+# In .venv, what builds the site, and what does all the rest.
 BIN := .venv/bin
+SITE := .venv/site
 INSTALLED := .venv/installed
-OLDEST := .venv-oldest/installed
-NOTEBOOKS := $(sort $(wildcard book/*.ipynb))
+PIP_INSTALL := -m pip install --quiet
+THIS_COURSE := --no-deps --no-build-isolation --editable .
+
+# All notebooks, or one: CHAPTER=2
+NOTEBOOKS := $(sort $(wildcard $(if $(CHAPTER),\
+	       book/$(CHAPTER)-*.ipynb book/0$(CHAPTER)-*.ipynb,book/*.ipynb)))
+ifeq ($(NOTEBOOKS),)
+$(error There is no chapter $(CHAPTER): CHAPTER=2 is book/02-matrix.ipynb)
+endif
+
+# Two at a time, a thread each: more threads than cores wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 .PHONY: help
-help: ## List these commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) \
-	  | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+help:
+	@awk -F ':.*## |^# -- | -+$$' '/^# -- /{print "\n" $$2} \
+	  /^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-# -- Installing ------------------------------------------------------------
-
-$(INSTALLED): requirements.txt constraints.txt pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
-	  --editable .
-	@touch $@
-
-.PHONY: install
-install: $(INSTALLED) ## Install the pinned packages into .venv
-
-$(OLDEST): $(INSTALLED) tools/oldest.py
-	$(PYTHON) -m venv --clear .venv-oldest
-	$(BIN)/python tools/oldest.py > .venv-oldest/requirements.txt
-	.venv-oldest/bin/python -m pip install --quiet \
-	  -r .venv-oldest/requirements.txt
-	.venv-oldest/bin/python -m pip install --quiet --no-deps \
-	  --no-build-isolation --editable .
-	@touch $@
-
-# -- Reading ---------------------------------------------------------------
+# -- To begin with ---------------------------------------------------------
 
 .PHONY: book
-book: $(INSTALLED) ## Build the site from the stored outputs into _build/html
+book: $(SITE) ## Build the site, to read it: _build/html/index.html
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	@echo "Open _build/html/index.html, or type: make serve"
+
+.PHONY: lab
+lab: $(INSTALLED) ## Open the chapters in JupyterLab, to run and change them
+	$(BIN)/python -m jupyter lab book
+
+.PHONY: prose
+prose: $(INSTALLED) ## Check spelling, form and numbers of the text, in seconds
+	$(BIN)/codespell
+	$(BIN)/python -m pytest -q tests/test_notebooks.py tests/test_claims.py
+
+.PHONY: outputs
+outputs: export ## Run the chapters, store what they print: CHAPTER=2 for one
+	$(BIN)/python -m tools.outputs $(NOTEBOOKS)
+
+.PHONY: test
+test: lint unit notebooks ## Run every check, as CI does
+
+# -- Reading ---------------------------------------------------------------
 
 .PHONY: serve
 serve: book ## Build the site and serve it at http://localhost:8000
@@ -48,21 +61,40 @@ serve: book ## Build the site and serve it at http://localhost:8000
 	  --directory _build/html
 
 .PHONY: pdf
-pdf: book ## Print the whole course as _build/chain-rule.pdf
-	$(BIN)/python tools/pdf.py
+pdf: book $(INSTALLED) ## Print the whole course as _build/chain-rule.pdf
+	$(BIN)/python -m tools.pdf
 
 .PHONY: screenshots
-screenshots: book ## Photograph every page into _build/screenshots
-	$(BIN)/python tools/screenshots.py
+screenshots: book $(INSTALLED) ## Photograph every page into _build/screenshots
+	$(BIN)/python -m tools.screenshots
 
 .PHONY: site-report
-site-report: book ## Weigh every page: bytes, requests, time to first paint
-	$(BIN)/python tools/site_report.py
+site-report: book $(INSTALLED) ## Weigh every page: bytes, requests, time to first paint
+	$(BIN)/python -m tools.site_report
+
+# -- Writing ---------------------------------------------------------------
+
+.PHONY: tidy
+tidy: $(INSTALLED) ## Store the chapters in the one form, without running them
+	$(BIN)/python -m tools.outputs --tidy $(NOTEBOOKS)
+
+.PHONY: export
+export: $(INSTALLED) ## Write the modules in lessons/ from their chapters
+	$(BIN)/python -m tools.export
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure how fast the course trains, for the page book/speed.md
+	$(BIN)/python -m tools.bench
+
+.PHONY: fonts
+fonts: $(INSTALLED) ## Cut the site's fonts again: make fonts MATH=path/to/original.otf
+	$(BIN)/python -m tools.fonts $(MATH)
+
+.PHONY: repoint
+repoint: $(INSTALLED) ## Point the course at a fork: make repoint REPO=owner/name
+	$(BIN)/python -m tools.repoint $(REPO)
 
 # -- Checking --------------------------------------------------------------
-
-.PHONY: test
-test: lint unit notebooks ## Run every check, as CI does
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and spelling
@@ -74,15 +106,15 @@ lint: $(INSTALLED) ## Check style and spelling
 unit: $(INSTALLED) ## Run the tests of the package, the notebooks' form and the site
 	$(BIN)/python -m pytest
 
-# Two at a time, a thread each: more threads than cores wait for each other.
 .PHONY: notebooks
-notebooks: $(INSTALLED) ## Run every notebook on its own and compare what it prints with what is stored
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
-	  $(BIN)/python tools/alone.py $(NOTEBOOKS)
+notebooks: $(INSTALLED) ## Compare what each notebook prints, run on its own, with what is stored
+	$(ONE_THREAD) $(BIN)/python -m tools.notebooks $(NOTEBOOKS)
 
+# A network with nothing in it but this process itself.
 .PHONY: test-offline
-test-offline: $(INSTALLED) ## Run every check where there is no network
-	$(BIN)/python tools/offline.py $(MAKE) test
+test-offline: $(INSTALLED) ## Run every check where there is no network, on Linux
+	unshare --map-root-user --net \
+	  sh -c 'ip link set lo up && exec $(MAKE) test'
 
 # A part of the table: make reproduce ROWS="Nehalem Haswell"
 .PHONY: reproduce
@@ -90,44 +122,67 @@ reproduce: $(INSTALLED) ## Compare every output under each kernel, instruction s
 	$(BIN)/python -m tools.reproduce $(ROWS)
 
 .PHONY: test-oldest
-test-oldest: $(OLDEST) ## Run tests and notebooks with the oldest versions that pyproject.toml admits
-	.venv-oldest/bin/python -m pytest -p tools.oldest
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
-	  .venv-oldest/bin/python -m pytest -p tools.oldest \
-	  --nbval --nbval-current-env -n 2 --dist loadfile book
+test-oldest: .venv-oldest/installed ## Check the lessons with the oldest versions that pyproject.toml admits
+	.venv-oldest/bin/python -m pytest -m "not site" \
+	  --ignore tests/test_requirements.py
+	$(ONE_THREAD) .venv-oldest/bin/python -m tools.notebooks $(NOTEBOOKS)
+
+.PHONY: test-colab
+test-colab: .venv-colab/installed ## Compare what the notebooks print with Colab's versions, on its Python
+	$(ONE_THREAD) .venv-colab/bin/python -m tools.notebooks $(NOTEBOOKS)
 
 .PHONY: mutants
 mutants: $(INSTALLED) ## Break the modules on purpose and see the tests fail
-	$(BIN)/python tools/mutants.py
+	$(BIN)/python -m tools.mutants
 
-# -- Writing ---------------------------------------------------------------
+# -- Installing and removing -----------------------------------------------
 
-.PHONY: export
-export: $(INSTALLED) ## Write the modules in lessons/ from their chapters
-	$(BIN)/python tools/export.py
-
-.PHONY: outputs
-outputs: export ## Run every notebook and store its outputs
-	$(BIN)/python tools/outputs.py $(NOTEBOOKS)
-
-.PHONY: bench
-bench: $(INSTALLED) ## Measure how fast the course trains, for the page book/speed.md
-	$(BIN)/python tools/bench.py
-
-.PHONY: fonts
-fonts: $(INSTALLED) ## Cut the site's fonts again: make fonts MATH=path/to/original.otf
-	$(BIN)/python tools/fonts.py $(MATH)
+.PHONY: install
+install: $(INSTALLED) ## Install all that the targets need into .venv
 
 .PHONY: lock
-lock: ## Resolve requirements.txt anew and write constraints.txt
-	$(PYTHON) tools/lock.py
-
-.PHONY: repoint
-repoint: $(INSTALLED) ## Point the course at a fork: make repoint REPO=owner/name
-	$(BIN)/python tools/repoint.py $(REPO)
+lock: ## Resolve the requirements anew and write constraints.txt
+	$(PYTHON) -m tools.lock
 
 .PHONY: clean
-clean: ## Remove the site, the caches and the environments
-	rm -rf _build mutants .venv .venv-oldest build dist *.egg-info \
-	  .pytest_cache .ruff_cache
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+clean: ## Remove the site and the caches
+	rm -rf _build mutants build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name '.venv*' -prune -o \
+	  -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: uninstall
+uninstall: ## Remove the environments: .venv, .venv-oldest, .venv-colab
+	rm -rf .venv .venv-oldest .venv-colab
+
+define CHECK_PYTHON
+import sys
+if not (3, 11) <= sys.version_info[:2] <= (3, 14):
+    sys.exit("$(PYTHON) is Python %d.%d. The course runs on 3.11, 3.12 and "
+             "3.13, and on 3.14 where there is a torch for it. Name one of "
+             "these: make book PYTHON=python3.11" % sys.version_info[:2])
+endef
+export CHECK_PYTHON
+
+$(SITE): requirements-site.txt constraints.txt
+	@$(PYTHON) -c "$$CHECK_PYTHON"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP_INSTALL) -r requirements-site.txt
+	@touch $@
+
+$(INSTALLED): $(SITE) requirements.txt pyproject.toml
+	$(BIN)/python $(PIP_INSTALL) -r requirements.txt
+	$(BIN)/python $(PIP_INSTALL) $(THIS_COURSE)
+	@touch $@
+
+.venv-oldest/installed: requirements.txt requirements-oldest.txt constraints.txt
+	@$(PYTHON) -c "$$CHECK_PYTHON"
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python $(PIP_INSTALL) -r requirements.txt
+	.venv-oldest/bin/python $(PIP_INSTALL) -r requirements-oldest.txt
+	.venv-oldest/bin/python $(PIP_INSTALL) $(THIS_COURSE)
+	@touch $@
+
+.venv-colab/installed: requirements-colab.txt
+	$(COLAB_PYTHON) -m venv --clear .venv-colab
+	.venv-colab/bin/python $(PIP_INSTALL) -r requirements-colab.txt
+	@touch $@

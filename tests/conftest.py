@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tools.alone import build_wheel
 from tools.browser import ADVICE, chromium, program, served
 from tools.toc import pages
 
@@ -24,10 +23,11 @@ def pytest_generate_tests(metafunc):
             metafunc.parametrize(name, values, scope="session")
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """The course's wheel, built once for all tests."""
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+def pytest_collection_modifyitems(items):
+    """Mark the tests that look at the site: pytest -m "not site"."""
+    for item in items:
+        if {"site", "browser"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("site")
 
 
 def in_the_tree():
@@ -38,7 +38,7 @@ def in_the_tree():
 def site(tmp_path_factory):
     """The folder of the site, built from scratch and without a warning."""
     folder = tmp_path_factory.mktemp("site").resolve()
-    command = [Path(sys.executable).with_name("jupyter-book"), "build"]
+    command = [sys.executable, "-m", "jupyter_book", "build"]
     command += [ROOT, "--path-output", folder, "--all", "--quiet"]
     command += ["-W", "-n", "--keep-going"]
     before = in_the_tree()

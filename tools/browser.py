@@ -7,8 +7,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from playwright.sync_api import sync_playwright
-
 # Chrome first: where the system restricts sandboxes, it is the one that
 # brings a permission for its own.
 PROGRAMS = "google-chrome", "chromium", "chromium-browser"
@@ -56,6 +54,9 @@ def chromium():
     """
     if (path := program()) is None:
         raise SystemExit(ADVICE)
+    # Here, because most tests and readers need no browser.
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,

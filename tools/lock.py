@@ -1,53 +1,55 @@
-"""Resolve requirements.txt anew and write constraints.txt: ``make lock``.
+"""Resolve the requirements anew and write constraints.txt: ``make lock``.
 
-Runs on any Python 3.11 with pip; the environment it builds is thrown away.
+pip resolves as for Python 3.11.0, the oldest that is promised, so that no
+pin asks for a newer one. Nothing is installed.
 """
 
+import json
 import re
 import subprocess
-import tempfile
-import venv
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
-CONSTRAINTS = ROOT / "constraints.txt"
+OLDEST = "3.11.0"
 HEADER = (
     "# Every version that requirements.txt resolves to;"
     " written by `make lock`.\n"
 )
-# What torch brings along on Linux with CUDA and nowhere else: it pins
-# these itself, and a lock file must not depend on where it was written.
-PLATFORM = ("nvidia-", "cuda-", "triton")
+# What torch brings along on Linux with CUDA alone; it pins them itself.
+LEFT_OUT = ("cuda-", "nvidia-", "triton")
 
 
-def pins(frozen: str) -> str:
-    """Return the constraints file for what ``pip freeze`` printed."""
-    lines = [
-        # torch==2.13.0+cpu is one build of torch==2.13.0.
-        re.sub(r"\+[\w.]+$", "", line)
-        for line in frozen.splitlines()
-        if not line.startswith(PLATFORM)
-    ]
-    return HEADER + "".join(f"{line}\n" for line in lines)
+def wanted() -> list[str]:
+    """Return the pins of the requirements, without their reasons."""
+    names = "requirements-site.txt", "requirements.txt"
+    text = "".join((ROOT / name).read_text("utf8") for name in names)
+    return re.findall(r"^[\w.-]+==\S+", text, re.M)
 
 
 def main() -> None:
-    wanted = (ROOT / "requirements.txt").read_text(encoding="utf8")
-    with tempfile.TemporaryDirectory() as folder:
-        requirements = Path(folder, "requirements.txt")
-        requirements.write_text(
-            wanted.replace("-c constraints.txt\n", ""), encoding="utf8"
-        )
-        venv.create(Path(folder, "venv"), with_pip=True)
-        pip = [Path(folder, "venv", "bin", "python"), "-m", "pip"]
-        subprocess.run(
-            [*pip, "install", "--quiet", "-r", requirements], check=True
-        )
-        frozen = subprocess.run(
-            [*pip, "freeze"], stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
-    CONSTRAINTS.write_text(pins(frozen), encoding="utf8")
-    print(f"{CONSTRAINTS.name}: written")
+    if sys.version_info[:2] != (3, 11):
+        sys.exit("Other Pythons need other packages: lock with Python 3.11")
+    with TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        options = f"--python-version {OLDEST} --only-binary :all: --dry-run"
+        options += f" -qq --ignore-installed --target {folder}"
+        pip = [sys.executable, "-m", "pip", "install", *options.split()]
+        command = [*pip, "--report", report, *wanted()]
+        subprocess.run(command, check=True)
+        found = json.loads(report.read_text("utf8"))["install"]
+    # torch 2.13.0+cpu is one build of torch 2.13.0.
+    pins = {
+        item["metadata"]["name"]: item["metadata"]["version"].split("+")[0]
+        for item in found
+    }
+    lines = [
+        f"{name}=={pins[name]}\n"
+        for name in sorted(pins, key=str.lower)
+        if not name.startswith(LEFT_OUT)
+    ]
+    (ROOT / "constraints.txt").write_text(HEADER + "".join(lines), "utf8")
 
 
 if __name__ == "__main__":

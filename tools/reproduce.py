@@ -23,7 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.alone import NBVAL
+from tools.notebooks import NBVAL
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "_results"
