@@ -38,7 +38,7 @@ def in_the_tree():
 def site(tmp_path_factory):
     """The folder of the site, built from scratch and without a warning."""
     folder = tmp_path_factory.mktemp("site").resolve()
-    command = [sys.executable, "-m", "jupyter_book", "build"]
+    command = [Path(sys.executable).with_name("jupyter-book"), "build"]
     command += [ROOT, "--path-output", folder, "--all", "--quiet"]
     command += ["-W", "-n", "--keep-going"]
     before = in_the_tree()

@@ -2,7 +2,6 @@
 
 import copy
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,6 +10,8 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+
+from tools.repoint import files
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
@@ -203,13 +204,8 @@ URL = re.compile(r"https://[^\s<>\"'`)\]}]*[^\s<>\"'`)\]}.,:;]")
 @cache
 def tree():
     """The files and folders that a push brings to the repository."""
-    listing = ["git", "ls-files", "--cached", "--others"]
-    command = [*listing, "--exclude-standard", "-z"]
-    names = subprocess.check_output(command, cwd=ROOT, text=True)
-    files = [Path(n) for n in names.split("\0") if (ROOT / n).is_file()]
-    return {
-        str(place) for file in files for place in (file, *file.parents)
-    }
+    here = [path.relative_to(ROOT) for path in files()]
+    return {str(place) for file in here for place in (file, *file.parents)}
 
 
 def file_of(address):

@@ -30,12 +30,12 @@ def wanted() -> list[str]:
 
 def main() -> None:
     if sys.version_info[:2] != (3, 11):
-        sys.exit("Other Pythons need other packages: lock with Python 3.11")
+        sys.exit("make lock needs Python 3.11: others need other packages")
     with TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
-        options = f"--python-version {OLDEST} --only-binary :all: --dry-run"
-        options += f" -qq --ignore-installed --target {folder}"
+        options = "-qq --dry-run --ignore-installed --only-binary :all:"
         pip = [sys.executable, "-m", "pip", "install", *options.split()]
+        pip += ["--python-version", OLDEST, "--target", folder]
         command = [*pip, "--report", report, *wanted()]
         subprocess.run(command, check=True)
         found = json.loads(report.read_text("utf8"))["install"]

@@ -15,12 +15,10 @@ import yaml
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
+from tools.browser import chromium, served
+from tools.toc import pages
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tools.browser import chromium, served  # noqa: E402
-from tools.toc import pages  # noqa: E402
-
 SITE = ROOT / "_build" / "html"
 TARGET = ROOT / "_build" / "chain-rule.pdf"
 LICENCES = "Text and figures: CC BY 4.0. Code: MIT License."

@@ -1,16 +1,16 @@
 """Point the course at a fork: ``make repoint REPO=owner/name``.
 
-_config.yml says which repository the course lives in now; every tracked
-text file that names it, or its GitHub Pages site, is rewritten.
+_config.yml says which repository the course lives in now; every text of
+the course that names it, or its GitHub Pages site, is rewritten.
 """
 
+import os
 import re
-import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-USAGE = "Usage: make repoint REPO=owner/name"
 # What GitHub allows: letters, digits and hyphens; in a name also . and _
 NAME = r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+"
 
@@ -26,29 +26,34 @@ def repository(root: Path = ROOT) -> str:
     return url[1]
 
 
-def tracked_texts(root: Path) -> dict[Path, str]:
-    """Return the text of every tracked file that is not binary."""
-    names = subprocess.run(
-        ["git", "ls-files", "-z"],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        encoding="utf8",
-        check=True,
-    ).stdout
-    found = {}
-    for name in filter(None, names.split("\0")):
-        path = root / name
-        content = path.read_bytes() if path.is_file() else b"\0"
-        if b"\0" not in content:
-            found[path] = content.decode("utf8")
-    return found
+def files(root: Path = ROOT) -> list[Path]:
+    """Return the files of the course: all but what .gitignore names."""
+    lines = (root / ".gitignore").read_text("utf8").split()
+    ignored = [".git", *(line.rstrip("/") for line in lines)]
+    found = []
+    for folder, inside, names in os.walk(root):
+        for name in [*inside, *names]:
+            if any(fnmatch(name, pattern) for pattern in ignored):
+                (inside if name in inside else names).remove(name)
+        found += [Path(folder, name) for name in names]
+    return sorted(found)
 
 
-def repoint(root: Path, new: str) -> list[Path]:
+def texts(root: Path = ROOT) -> dict[Path, str]:
+    """Return the text of every file that is not binary."""
+    contents = {path: path.read_bytes() for path in files(root)}
+    return {
+        path: content.decode("utf8")
+        for path, content in contents.items()
+        if b"\0" not in content
+    }
+
+
+def repoint(new: str, root: Path = ROOT) -> list[Path]:
     """Rewrite all that names the repository; return what changed."""
     old = repository(root)
     changed = []
-    for path, text in tracked_texts(root).items():
+    for path, text in texts(root).items():
         repointed = text
         for form in "{}/{}", "{}.github.io/{}":
             was, now = (form.format(*r.split("/")) for r in (old, new))
@@ -61,17 +66,8 @@ def repoint(root: Path, new: str) -> list[Path]:
     return changed
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print(USAGE, file=sys.stderr)
-        return 2
-    if not re.fullmatch(NAME, arguments[0]):
-        print(f"Not owner/name: {arguments[0]}\n{USAGE}", file=sys.stderr)
-        return 2
-    for path in repoint(ROOT, arguments[0]):
-        print(path.relative_to(ROOT))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    if len(sys.argv) != 2 or not re.fullmatch(NAME, sys.argv[1]):
+        sys.exit("Type: make repoint REPO=owner/name")
+    for path in repoint(sys.argv[1]):
+        print(path.relative_to(ROOT))

@@ -8,12 +8,10 @@ import sys
 from itertools import product
 from pathlib import Path
 
+from tools.browser import chromium, served
+from tools.toc import pages
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tools.browser import chromium, served  # noqa: E402
-from tools.toc import pages  # noqa: E402
-
 SITE = ROOT / "_build" / "html"
 TARGET = ROOT / "_build" / "screenshots"
 WIDTHS = 1280, 390  # a desk, a phone

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from tools.browser import chromium, served
+from tools.toc import pages
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tools.browser import chromium, served  # noqa: E402
-from tools.toc import pages  # noqa: E402
-
 SITE = ROOT / "_build" / "html"
 PICTURES = {".png", ".svg", ".jpg"}
 PACKED = {".woff2"}  # gzip gains nothing on them
