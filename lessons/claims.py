@@ -35,9 +35,9 @@ SMALL |= {
     for k, one in enumerate(["", "-one", *(f"-{w}" for w in ONES)])
 }
 LARGE = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
-ENDS = {"ty": "tieth", "ve": "fth", "ne": "nth", "ht": "hth"}
+ENDS = {"ty": "tie", "ve": "f", "ne": "n", "ht": "h"}
 PARTS = {
-    word[:-2] + ENDS[word[-2:]] if word[-2:] in ENDS else word + "th": n
+    word[:-2] + ENDS.get(word[-2:], word[-2:]) + "th": n
     for word, n in (SMALL | LARGE).items()
 } | {"half": 2, "halve": 2, "third": 3, "quarter": 4}
 
