@@ -176,6 +176,9 @@ def test_chapter_keeps_its_form(path):
     found = list(faults(read(path), path.name))
     if canonical(read(path)) != path.read_text("utf8"):
         found.append("not in the form in which it is stored: make tidy")
+    # A module names the cells that it comes from.
+    if any(cell.get("id", "0").isdigit() for cell in read(path).cells):
+        found.append("its cells have lost their names: make tidy")
     if found:
         lines = [f"book/{path.name}, {fault}" for fault in found]
         pytest.fail("\n".join(lines), pytrace=False)

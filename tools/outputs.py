@@ -3,33 +3,31 @@
 Each notebook is run from top to bottom in a fresh kernel, in its own
 folder, and rewritten in one canonical form, so that a second run changes
 nothing. A notebook that fails, or that prints what another computer would
-not, stays as it was.
+not, stays as it was. ``make tidy`` rewrites the form alone, runs nothing.
 """
 
 import copy
+import json
 import os
 import re
+import subprocess
 import sys
-import time
-from base64 import b64decode
-from io import BytesIO
 from pathlib import Path
+from uuid import uuid4
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
-from PIL import Image
 from traitlets.config import Config
+
+from tools.pixels import described
 
 # Of a notebook's metadata, what its readers need: a kernel, and a language
 # for the colours. A version or an editor's state would change by computer.
+KERNEL = {"display_name": "Python 3", "name": "python3"}
 NOTEBOOK_METADATA = {
-    "kernelspec": {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    },
+    "kernelspec": {**KERNEL, "language": "python"},
     "language_info": {"name": "python"},
 }
 CELL_METADATA = {"cellView", "jupyter", "mystnb", "tags"}
@@ -41,15 +39,6 @@ NOT_PORTABLE = {
     "a warning": re.compile(r"\b\w*Warning: "),
     "an object's address": re.compile(r"\bat 0x[0-9a-fA-F]+"),
 }
-
-
-class Refused(Exception):
-    """A notebook that is not to be stored, and why."""
-
-
-def label(number: int, cell: NotebookNode) -> str:
-    """Name a cell as a person finds it: counted from 1, and by its id."""
-    return f"cell {number} (id {cell.get('id')})"
 
 
 def texts(output: NotebookNode) -> list[str]:
@@ -70,7 +59,7 @@ def output_faults(notebook: NotebookNode) -> list[str]:
     faults = []
     for number, cell in enumerate(notebook.cells, 1):
         for output in cell.get("outputs", []):
-            where = label(number, cell)
+            where = f"cell {number} (id {cell.get('id')})"
             if output.get("name") == "stderr":
                 faults.append(f"{where}: writes to stderr: {output.text}")
             text = "\n".join(texts(output))
@@ -111,8 +100,40 @@ def canonical(notebook: NotebookNode) -> str:
     return nbformat.writes(kept) + "\n"
 
 
-def run(notebook: NotebookNode, folder: Path) -> None:
-    """Run every cell in a fresh kernel and put its outputs in place."""
+def committed_ids(path: Path) -> dict[str, str]:
+    """Return the id of each cell in the last commit, by its source."""
+    git = ["git", "show", f"HEAD:./{path.name}"]
+    try:
+        said = subprocess.run(git, cwd=path.parent, capture_output=True)
+        cells = json.loads(said.stdout)["cells"]
+    except (OSError, ValueError):  # no git, or no such file in it
+        return {}
+    return {"".join(cell["source"]): cell.get("id") for cell in cells}
+
+
+def name_cells(notebook: NotebookNode, path: Path) -> None:
+    """Give each cell an id of its own.
+
+    Colab writes none, nbstripout numbers, and a copied cell has that of
+    its original. What the cell was called in the last commit comes first.
+    """
+    lost, known = [], set()
+    for cell in notebook.cells:
+        if cell.get("id", "0").isdigit() or cell.id in known:
+            lost.append(cell)
+        else:
+            known.add(cell.id)
+    before = committed_ids(path) if lost else {}
+    for cell in lost:
+        name = before.get(cell.source)
+        if not name or name.isdigit() or name in known:
+            name = f"cell-{uuid4().hex[:8]}"
+        cell.id = name
+        known.add(name)
+
+
+def run(notebook: NotebookNode, folder: Path) -> list[str]:
+    """Run the cells in a fresh kernel up to a fault, which is returned."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.update(execution_count=None, outputs=[])
@@ -127,19 +148,15 @@ def run(notebook: NotebookNode, folder: Path) -> None:
     )
     with client.setup_kernel():
         for number, cell in enumerate(notebook.cells, 1):
+            where = f"cell {number} (id {cell.id})"
             try:
                 client.execute_cell(cell, number - 1)
             except (CellExecutionError, DeadKernelError) as error:
                 plain = re.sub(r"\x1b\[[\d;]*m", "", str(error))
-                where = label(number, cell)
-                raise Refused(f"{where}: {plain.strip()}") from None
+                return [f"{where}: {plain.strip()}"]
             if cell.cell_type == "code" and not cell.execution_count:
-                raise Refused(f"{label(number, cell)}: empty")
-
-
-def pixels(png: str) -> tuple:
-    with Image.open(BytesIO(b64decode(png))) as image:
-        return image.mode, image.size, image.tobytes()
+                return [f"{where}: empty"]
+    return output_faults(notebook)
 
 
 def keep_pictures(old: NotebookNode, new: NotebookNode) -> None:
@@ -148,47 +165,41 @@ def keep_pictures(old: NotebookNode, new: NotebookNode) -> None:
     Another version of matplotlib or zlib writes other bytes for the same
     pixels; they would be a change that nobody can see.
     """
-    stored = {cell.id: cell.get("outputs", []) for cell in old.cells}
-    for cell in new.cells:
-        pairs = zip(stored[cell.id], cell.get("outputs", []), strict=False)
-        for before, after in pairs:
-            was = before.get("data", {}).get("image/png")
-            now = after.get("data", {}).get("image/png")
-            if was and now and pixels(was) == pixels(now):
-                after.data["image/png"] = was
+    for before, after in zip(old.cells, new.cells, strict=True):
+        for was, now in zip(
+            before.get("outputs", []),
+            after.get("outputs", []),
+            strict=False,
+        ):
+            png = was.get("data", {}).get("image/png")
+            drawn = now.get("data", {}).get("image/png")
+            if png and drawn and described(png) == described(drawn):
+                now.data["image/png"] = png
 
 
-def store(path: Path) -> str:
-    """Run one notebook and rewrite it; return what became of it."""
-    start = time.monotonic()
-    stored = path.read_text(encoding="utf8")
-    old = nbformat.reads(stored, as_version=4)
-    new = copy.deepcopy(old)
-    run(new, path.parent)
-    if faults := output_faults(new):
-        raise Refused(*faults)
-    keep_pictures(old, new)
-    text = canonical(new)
-    if text != stored:
-        # A whole file or none, if the computer stops halfway.
-        draft = path.with_suffix(".ipynb.new")
-        draft.write_text(text, encoding="utf8", newline="\n")
-        os.replace(draft, path)
-    state = "unchanged" if text == stored else "written"
-    return f"{state}, {time.monotonic() - start:.0f} s"
-
-
-def main(paths: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     refused = 0
-    for path in paths:
-        print(f"{path}: ", end="", flush=True)
-        try:
-            print(store(Path(path)))
-        except Refused as refusal:
+    for path in map(Path, [a for a in arguments if a != "--tidy"]):
+        stored = path.read_text(encoding="utf8")
+        old = nbformat.reads(stored, as_version=4)
+        name_cells(old, path)
+        new = copy.deepcopy(old)
+        faults = []
+        if "--tidy" not in arguments:
+            faults = run(new, path.parent)
+            keep_pictures(old, new)
+        text = canonical(new)
+        if faults:
             refused += 1
-            print("refused, left as it was", flush=True)
-            for fault in refusal.args:
-                print(f"{path}, {fault}", file=sys.stderr)
+            print(f"{path}: refused, left as it was", *faults, sep="\n  ")
+        elif text == stored:
+            print(f"{path}: unchanged")
+        else:
+            # A whole file or none, if the computer stops halfway.
+            draft = path.with_suffix(".ipynb.new")
+            draft.write_text(text, encoding="utf8", newline="\n")
+            os.replace(draft, path)
+            print(f"{path}: written")
     return 1 if refused else 0
 
 
