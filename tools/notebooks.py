@@ -3,8 +3,9 @@
 A reader who downloads one notebook has the packages and the course's
 wheel, and no repository. So the wheel is built and unpacked into an empty
 folder, each notebook is copied into one of its own, and nbval runs it
-there, strictly. A notebook that reads a file by its path, or a module that
-the wheel lacks, fails. So does one that leaves a file behind.
+there, strictly, pictures included. A notebook that reads a file by its
+path, or a module that the wheel lacks, fails. So does one that leaves a
+file behind.
 """
 
 import os
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +53,12 @@ def main(notebooks: list[str]) -> int:
             shutil.copy(notebook, alone / notebook.stem)
         # Or pytest would look for its settings further up.
         (alone / "pytest.ini").write_text("[pytest]\naddopts = -ra\n")
+        # Another matplotlib draws the same picture with other pixels.
+        drawn_by = f"matplotlib=={version('matplotlib')}"
+        if drawn_by in (ROOT / "constraints.txt").read_text().split():
+            shutil.copy(ROOT / "tools/pixels.py", alone / "conftest.py")
+        else:
+            print(f"{drawn_by}: pictures are not compared", flush=True)
         nbval = [sys.executable, *NBVAL.split(), "-p", "no:cacheprovider"]
         code = subprocess.run(
             [*nbval, alone],

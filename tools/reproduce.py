@@ -162,7 +162,8 @@ def judge(row, plain, features):
 def compare(row, notebooks):
     """Run the notebooks; return how many cells passed, and any fault."""
     done = subprocess.run(
-        [sys.executable, *NBVAL.split(), "-p", "no:cacheprovider"]
+        [sys.executable, *NBVAL.split(), "-p", "tools.pixels"]
+        + ["-p", "no:cacheprovider"]
         + [str(path) for path in notebooks],
         cwd=ROOT,
         env=environment(row),
