@@ -96,7 +96,9 @@ def worked_out(text):
 def shown(cell):
     """Return the numbers that a code cell puts before the reader."""
     found = []
-    if not {"remove-cell", "remove-input"} & {*tags(cell)}:
+    if "remove-cell" in tags(cell):
+        return found
+    if "remove-input" not in tags(cell):
         lines = StringIO(cell.source).readline
         for token in tokenize.generate_tokens(lines):
             if token.type == tokenize.NUMBER and "j" not in token.string:
@@ -183,6 +185,9 @@ def unfounded(texts, near, page, bound=()):
 def misbound(texts, place, call):
     """Yield what is wrong with one call of says."""
     words, *values = call.args
+    if not isinstance(words, ast.Constant):
+        yield f"{place}: says wants its words as they stand in the text"
+        return
     above = [text for count, text in texts if count < place]
     if (count := " ".join(above).count(words.value)) != 1:
         yield f"{place}: '{words.value}' stands {count} times above it"
@@ -197,13 +202,14 @@ def faults(notebook):
     found, parts = [], sections(notebook)
     page = [number for _, shown, _ in parts for number in shown]
     opening = parts[0][0]
-    calls = [call for _, _, said in parts for call in said]
+    every = [call for _, _, said in parts for call in said]
     for texts, near, said in parts:
         for place, call in said:
             above = texts if texts is opening else opening + texts
             found += misbound(above, place, call)
-        said = calls if texts is opening else said
-        bound = [call.args[0].value for _, call in said]
+        said = every if texts is opening else said
+        words = [call.args[0] for _, call in said]
+        bound = [w.value for w in words if isinstance(w, ast.Constant)]
         found += unfounded(texts, near, page, bound)
     return found
 

@@ -33,7 +33,8 @@ def public_names(source: str) -> list[str]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.append(node.name)
         elif isinstance(node, ast.Assign):
-            names += [t.id for t in node.targets if isinstance(t, ast.Name)]
+            targets = [t for t in node.targets if isinstance(t, ast.Name)]
+            names += [target.id for target in targets]
     return [name for name in names if not name.startswith("_")]
 
 
@@ -77,4 +78,4 @@ if __name__ == "__main__":
     try:
         main()
     except (KeyError, ValueError) as fault:
-        sys.exit(f"{fault}: does every cell have an id? make tidy gives one")
+        sys.exit(f"{fault}: has every cell an id? make tidy gives one")
