@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tools.repoint import NAME, ROOT, repoint, repository, texts
 
 # In two parts, or this file would name the fork in the copied tree.
@@ -51,3 +53,19 @@ def test_a_bad_name_changes_nothing():
     )
     assert done.returncode == 1
     assert done.stderr == "Type: make repoint REPO=owner/name\n"
+
+
+def test_windows_gets_the_line_ends_that_are_stored():
+    """bash refuses others; the data, and outputs, would differ."""
+    command = ["git", "ls-files", "-z", "--format=%(eolattr)  %(path)"]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        pytest.skip("no git on this machine")
+    if done.returncode:
+        pytest.skip("not a clone: git cannot say how files are stored")
+    for line in filter(None, done.stdout.split("\0")):
+        expected = "-text " if "lessons/data/" in line else "eol=lf "
+        assert expected in line, f"{line}: see .gitattributes"
