@@ -1,16 +1,14 @@
 """Write lessons/data/mnist.npz from the four original MNIST files.
 
-    .venv/bin/python tools/build_mnist.py FOLDER
+    .venv/bin/python -m tools.build_mnist FOLDER
 
 FOLDER holds the four files, plain or compressed with gzip (.gz). Each
 must have its recorded SHA-256; lessons/data/SOURCES.md says where to get
 them. The file written is the same, byte for byte, on every run.
 """
 
-import argparse
 import gzip
 import io
-import os
 import sys
 import zipfile
 import zlib
@@ -53,27 +51,19 @@ def read_original(folder, name):
         sys.exit(f"{folder} holds neither {name} nor {name}.gz.")
     except (OSError, EOFError, zlib.error) as error:
         sys.exit(f"{path} cannot be read: {error}.")
-    found = sha256(content).hexdigest()
-    if found != ORIGINALS[name]:
-        sys.exit(
-            f"{path} is not the original file: "
-            f"SHA-256 expected {ORIGINALS[name]}, found {found}."
-        )
+    if sha256(content).hexdigest() != ORIGINALS[name]:
+        sys.exit(f"{path} is not the original file: its SHA-256 differs.")
     return content
 
 
 def assemble(folder):
     """Return images (n, 784) and labels (n,), uint8, train then test."""
-
-    def join(kind, header):
-        names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k")]
-        contents = [read_original(folder, name) for name in names]
-        body = b"".join(content[header:] for content in contents)
-        return np.frombuffer(body, np.uint8)
-
+    contents = [read_original(folder, name) for name in ORIGINALS]
     # 16 bytes of header stand before the pixels, 8 before the labels.
-    images, labels = join("images-idx3", 16), join("labels-idx1", 8)
-    return images.reshape(-1, 784), labels
+    images = b"".join(content[16:] for content in contents[::2])
+    labels = b"".join(content[8:] for content in contents[1::2])
+    pixels = np.frombuffer(images, np.uint8).reshape(-1, 784)
+    return pixels, np.frombuffer(labels, np.uint8)
 
 
 def pack(**arrays):
@@ -92,38 +82,19 @@ def pack(**arrays):
     return archive.getvalue()
 
 
-def write(path, content):
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        description="Write lessons/data/mnist.npz from the originals."
-    )
-    parser.add_argument(
-        "folder", type=Path, help="where the four original files lie"
-    )
-    images, labels = assemble(parser.parse_args(arguments).folder)
+def main(arguments):
+    if len(arguments) != 1:
+        sys.exit("Type: python -m tools.build_mnist FOLDER")
+    images, labels = assemble(Path(arguments[0]))
     content = pack(images=images, labels=labels)
-    found = sha256(content).hexdigest()
-    if found != datasets.MNIST_SHA256:
+    if sha256(content).hexdigest() != datasets.MNIST_SHA256:
         sys.exit(
             f"The arrays are right, but zlib {zlib.ZLIB_RUNTIME_VERSION} "
-            "here compresses them to other bytes than those recorded, so "
-            f"{OUTPUT} was left as it was: "
-            f"SHA-256 expected {datasets.MNIST_SHA256}, found {found}. "
-            "To restore the recorded file, type: "
-            "git checkout -- lessons/data/mnist.npz"
+            "here compresses them to other bytes than those recorded: "
+            f"{OUTPUT} was left as it was."
         )
-    write(OUTPUT, content)
-    print(f"{OUTPUT}: {len(content):,} bytes, SHA-256 {found}")
+    OUTPUT.write_bytes(content)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
