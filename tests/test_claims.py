@@ -83,7 +83,7 @@ def worked_out(text):
             is_, told = work_out(left), work_out(right)
             if None not in (is_, told):
                 units = [n[3] for n in numbers(right.rstrip(" .,;"))]
-                room = 1e-15 + 1e-9 * abs(told)
+                room = 1e-9 * abs(told) if told else 1e-12  # of rounding
                 if len(units) == 1 and (units[0] < 1 or sign != "="):
                     room += (units[0] or told) / 2  # 10^{-6}: one digit
                 if abs(is_ - told) > room:
@@ -300,6 +300,11 @@ def sample(prose, code="x = 0", printed="", said=""):
         (r"$\sqrt{20} \approx 4.47$", r"$\sqrt{20} \approx 4.48$", {}),
         (r"$\frac{1}{4} + 0.51 = 0.76$", r"$\frac14 + 0.51 = 0.75$", {}),
         (r"$\log 10 \approx 2.303$", r"$\log 10 \approx 2.302$", {}),
+        (
+            r"$2^{-53} \approx 1.1 \times 10^{-16}$",
+            r"$2^{-53} \approx 1.2 \times 10^{-16}$",
+            {},
+        ),
         ("[It](https://a.org) has 19.", "[It](a.md) has 19.", {}),
         ("In November 2026.", "In all, 2026.", {}),
         ("It has 23.", "It has 24.", {"said": 'says("has 23", x)'}),
