@@ -8,7 +8,8 @@ of a picture, is one of these:
   number of three digits or a shape such as (25, 3), may be shown anywhere
   on the page, and, where a paragraph links to a chapter, there;
 - worked out in its section, in a formula whose two sides are numbers;
-- sourced: its sentence has a link to another site or to the references;
+- sourced: its sentence has a link to another site, or its paragraph one to
+  the references, where it stands;
 - bound to its value by `says`, in a cell below it in its section, or,
   above the first `##`, in any section.
 
@@ -38,8 +39,9 @@ ADVICE = """
 Correct it, print it in its section, link its source in the sentence, or
 bind it in the section's claims cell: says("the words around it", value)"""
 SENTENCE = re.compile(r"\S.*?(?:[.?!](?=\s)|$)")
-SOURCE = re.compile(r"\]\((https?://|\S*references\.md)")
+SOURCE = re.compile(r"\]\(https?://")
 CHAPTER = re.compile(r"\]\((?:book/)?(\d\d-\w+)\.ipynb")
+SOURCES = "](references.md"
 ADDRESS = re.compile(r"\]\([^)\s]*\)|<[a-z/][^>]*>|https?://\S+")
 LEFT = re.compile(
     r"about \d+ minutes|\d+ min\b|[A-Z]\w+ 20\d\d|(32|64)[- ]bit"
@@ -114,6 +116,9 @@ def shown(cell):
 
 @cache
 def shown_in(stem):
+    if stem == "references":
+        text = (ROOT / "book/references.md").read_text("utf8")
+        return [value for _, _, value, _ in numbers(text)]
     cells = read(ROOT / f"book/{stem}.ipynb").cells
     code = [cell for cell in cells if cell.cell_type == "code"]
     return [number for cell in code for number in shown(cell)]
@@ -160,6 +165,7 @@ def unfounded(texts, near, page, bound=()):
     for (place, text), (_, wrong) in zip(texts, worked, strict=True):
         yield from (f"{place}: {formula}" for formula in wrong)
         linked = [n for s in CHAPTER.findall(text) for n in shown_in(s)]
+        sourced = shown_in("references") if SOURCES in text else []
         held = [m for m in SENTENCE.finditer(text) if SOURCE.search(m[0])]
         for words in bound:
             held += re.finditer(re.escape(words), text)
@@ -175,7 +181,7 @@ def unfounded(texts, near, page, bound=()):
             if not (
                 len(digits) < 2
                 or within(span, held)
-                or equals(value, near, room)
+                or equals(value, near + sourced, room)
                 or (far and equals(value, page + linked))
             ):
                 around = text[max(0, span[0] - 40) : span[1] + 40]
@@ -227,12 +233,14 @@ PAGES.remove(ROOT / "book/references.md")  # it is the source
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_number_of_a_page_rests_on_something(path):
-    """On a chapter, a table of the page, or the package's settings."""
+    """On a chapter, a table of the page, or the course's settings."""
     text = path.read_text("utf8")
     tables = re.findall(r"(?m)^:file: (\S+)", text)
-    files = [ROOT / "pyproject.toml", *(path.parent / t for t in tables)]
+    files = [ROOT / "pyproject.toml", ROOT / "Makefile"]
+    files += [path.parent / table for table in tables]
     near = [n for stem in CHAPTERS for n in shown_in(stem.stem)]
-    near += [n[2] for f in files for n in numbers(f.read_text("utf8"))]
+    for found in (numbers(file.read_text("utf8")) for file in files):
+        near += [sign * n[2] for n in found for sign in (1, -1)]
     texts = [(path.name, part) for part in paragraphs(text)]
     if found := list(unfounded(texts, near, [])):
         pytest.fail("\n".join([*found, ADVICE]), pytrace=False)
