@@ -94,15 +94,20 @@ def gradcheck(loss, arrays):
     pairs = {name: pair(name, item) for name, item in arrays.items()}
     around = max([abs(a).max(initial=0) for a, _ in pairs.values()] + [0])
     at, rng, result = value(loss), np.random.default_rng(0), Result()
+    nudged = {}
     if not np.isfinite(at):
         raise ValueError(f"loss() is {at}: expected a finite number")
     for name, (array, gradient) in pairs.items():
         kept = array.copy()
         try:
-            row = judge(loss, at, array, gradient, around or 1.0, rng)
+            found = judge(loss, at, array, gradient, around or 1.0, rng)
         finally:
             array[...] = kept
-        result[name] = row
+        result[name], *nudged[name] = found
+    for name, row in result.items():
+        if row.verdict == "wrong":
+            row.slip, words = slip(name, pairs, nudged)
+            row.note = f": {words}" if words else row.note
     if value(loss) != at:
         for row in result.values():
             row.verdict, row.error, row.note = "not the same twice", 0, ""
@@ -148,7 +153,7 @@ def visible(loss, at, array, gradient, around, rng):
 
     The whole array moves by a step, then by two. The second change is
     twice the first but for the noise; the step grows until the change is
-    100 times the noise. The step is None where that never happens.
+    100 times the noise. The step is 0 where that never happens.
     """
     own, top = abs(array).max(), abs(gradient).max()
     noise = rounding = 4 * np.finfo(float).eps * abs(at)
@@ -158,31 +163,36 @@ def visible(loss, at, array, gradient, around, rng):
         step = max(step, likely)
     kept, move = array.copy(), rng.uniform(0.5, 1, array.shape)
     move *= rng.choice([-1, 1], array.shape)
-    seen, last, still = {at}, np.inf, 0.0
+    seen, last, still, odd = [at], np.inf, 0.0, ""
     for _ in range(40):
-        array[...] = kept + step * move
-        one = value(loss)
-        array[...] = kept + 2 * step * move
-        two = value(loss)
-        array[...] = kept
+        for k in 1, 2:
+            array[...] = kept + k * step * move
+            seen.append(value(loss))
+        one, two = seen[-2:]
         change, bend = abs(two - at), abs(two - one - (one - at))
-        seen |= {one, two}
+        shows = change > 100 * max(noise, bend)
+        noise = max(noise, bend)
         # What is rounded to float32 stands still, then jumps.
-        jump = bend > 1e4 * max(last, rounding)
-        single = all(x == float(np.float32(x)) for x in seen)
-        if (jump and step < 1e-5 * own) or (single and len(seen) > 2):
-            return None, noise, "float32 loss"
-        if change > 100 * max(noise, bend):
-            noise = max(noise, 4 * np.finfo(float).eps * abs(two))
-            return step, noise, ""
-        if seen == {at}:
-            still = step
-        noise, last, step = max(noise, bend), bend, 10 * step
-        move = -move
-    if seen == {at}:
-        return None, noise, "not read by the loss"
-    flat = still >= 1e-6 * own and top * still > 1e6 * rounding
-    return None, noise, "flat" if flat else ""
+        if change > 1e4 * max(last, rounding) and step < 1e-5 * own:
+            odd = "float32 loss"
+        same = len(set(seen)) == 1
+        still = step if same else still
+        # Beyond its own size, or a layer's corners, a step says little.
+        far = 30 * step > own if own else noise > 30 * rounding
+        if odd or shows or (far and not same):
+            break
+        step, move, last = 10 * step, -move, change
+    array[...] = kept
+    with np.errstate(over="ignore"):
+        single = np.array(seen, np.float32) == seen
+    if len(set(seen)) > 2 and single.all():
+        odd = "float32 loss"
+    elif len(set(seen)) == 1:
+        odd = "not read by the loss"
+    elif own and still >= 1e-6 * own and top * still > 1e6 * rounding:
+        odd = "flat"
+    rounding = 4 * np.finfo(float).eps * abs(two)
+    return step * (shows and not odd), max(noise, rounding), odd
 
 
 def slopes(loss, at, array, where, step, noise):
@@ -207,6 +217,7 @@ def slopes(loss, at, array, where, step, noise):
         gap = gaps[k] > WRONG * largest + 4 * noise / steps[k]
         corner[good & gap & (gaps[k + 1] < 3 * gaps[k])] = True
 
+    own = abs(array).max() or np.inf
     for level in range(10):
         right, left = np.tile(found, (2, 1))
         for k in np.flatnonzero(np.isnan(found)):
@@ -221,6 +232,7 @@ def slopes(loss, at, array, where, step, noise):
             accept(level - 1, 2e-7)
         # Done, or no noise is left to blame, or the loss overflows.
         noisy = level == 0 or noise > 1e-10 * step * largest
+        noisy &= 30 * step <= own
         if not (noisy and np.isnan(found).any()):
             break
         step *= 30
@@ -240,38 +252,101 @@ def one_sided(loss, at, array, index, step):
 
 
 def judge(loss, at, array, gradient, around, rng):
-    """The Row of one array."""
+    """The Row of one array, the entries nudged, and their slopes."""
     where, row = np.arange(array.size), Row(array.shape, str(array.size))
     if array.size > MOST:  # a sample, with the largest gradient in it
         where = rng.choice(array.size, MOST, replace=False)
         where[0] = abs(gradient).argmax()
         row.nudged = f"{MOST} of {array.size}"
-    given = gradient.flat[where]
+    given, found = gradient.flat[where], np.full(len(where), np.nan)
     if not np.isfinite(gradient).all():
         row.verdict, row.error, row.note = "wrong", np.inf, ": nan or inf"
-        return row
+        return row, where, found
     step, noise, odd = visible(loss, at, array, gradient, around, rng)
-    if step:
+    most, corner = abs(given).max(), np.zeros(len(where), bool)
+    if odd == "flat":
+        found[:] = 0
+    elif step:
         found, corner, most = slopes(loss, at, array, where, step, noise)
         found[corner] = np.nan
-    elif odd == "flat":
-        found, most = np.zeros(len(where)), abs(given).max()
-        corner = found > 0
     else:
         row.verdict = odd or row.verdict
         row.error = float(odd == "not read by the loss" and given.any())
-        return row
-    off = abs(given - found) / most
+    off = abs(given - found) / (most or 1)
     wrong = np.flatnonzero(off > WRONG)
-    seen = np.nanmax(abs(found), initial=0)
+    seen = abs(found[~np.isnan(found)]).max(initial=0)
     if len(wrong):
         first = np.unravel_index(where[wrong[0]], array.shape)
-        row.verdict, row.error = "wrong", np.nanmax(off)
         first = ", ".join(map(str, first))
         row.note = f" in {len(wrong)}, first [{first}]"
-    elif seen > 0.1 * max(most, abs(given).max()):
+        row.verdict, row.error = "wrong", np.nanmax(off)
+    elif seen and seen > 0.1 * max(most, abs(given).max()):
         row.verdict = "agrees" if array.any() else "zero here"
         row.error = np.nanmax(off)
     elif corner.any():
         row.verdict = "at a corner"
-    return row
+    return row, where, found
+
+
+def slip(name, pairs, nudged):
+    """The one slip that explains a wrong gradient, and words for it.
+
+    The simplest is tried first; ("", "") where none explains all.
+    """
+    array, gradient = pairs[name]
+    where, found = nudged[name]
+
+    def same(given, found=found):
+        """Whether given is found, as far as that is known."""
+        known = ~np.isnan(found)
+        room = WRONG / 2 * abs(found[known]).max(initial=0)
+        return known.any() and np.all(abs(given - found)[known] <= room)
+
+    given, known = gradient.flat[where], ~np.isnan(found)
+    G, N, A = given[known], found[known], array.flat[where][known]
+    if not N.any() or not G.any():
+        return "", ""
+    if same(-given):
+        return "sign", "the sign is turned"
+    if array.ndim == 2 and len(set(array.shape)) == 1:
+        if same(gradient.T.flat[where]):
+            return "transpose", "transposed"
+    for axis, lines in enumerate(("rows", "columns")[: array.ndim]):
+        if same(np.flip(gradient, axis).flat[where]):
+            return f"{lines} reversed", f"{lines} in reverse"
+    for other, (at, slopes) in nudged.items():
+        if other != name and pairs[other][0].shape == array.shape:
+            copied = np.array_equal(gradient, pairs[other][1])
+            if copied or same(gradient.flat[at], slopes):
+                return "another's", f"{other}'s gradient"
+    factor = G @ N / (N @ N)
+    if factor and same(given / factor):
+        return times(factor, array, pairs)
+    if len(N) > 1 and A.any():
+        part = (G - N) @ A / (A @ A)
+        rest = abs(G - N - part * A).max()
+        if rest <= 1e-3 * abs(G - N).max():
+            how = "put in" if part > 0 else "left out"
+            return f"decay {how}", f"{abs(part):.3g} × {name} {how}"
+    bad = abs(G - N) > WRONG * abs(N).max()
+    if (A[bad] <= 0).all() and G[A <= 0].all() and not N[A <= 0].any():
+        return "mask missing", "the mask is missing"
+    open_ = A[~bad & (N != 0)].min(initial=np.inf)
+    if not G[bad].any() and 0 < A[bad].min() and A[bad].max() < open_:
+        return "mask too tight", "the mask is too tight"
+    return "", ""
+
+
+def times(factor, array, pairs):
+    """What a constant factor equals, in words."""
+    large = factor if abs(factor) > 1 else 1 / factor
+    whole = round(large)
+    size = "large" if abs(factor) > 1 else "small"
+    if abs(large / whole - 1) > WRONG:
+        return "factor", f"{factor:.3g} times the right one"
+    outputs = list(pairs.values())[-1][0].shape[-1:]
+    if array.ndim == 1 and size == "small" and whole > 2:
+        if (whole,) != outputs:
+            return "mean", "a mean where the sum is meant"
+    what = " (the outputs)" if (whole,) == outputs and whole > 2 else ""
+    return "factor", f"{whole} times too {size}{what}"
