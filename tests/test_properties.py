@@ -104,24 +104,30 @@ def assert_as_pytorch(loss, arrays, witness):
 @seeds
 def test_matrices_have_the_gradients_of_pytorch(seed):
     net, X, y = problem(seed, ["ReLU"])
-    layers, out = built(net, matrix), X.view(GradArray)
-    every = [out, *(p for layer in layers for p in layer.parameters())]
-    for layer in layers:
-        out = layer.forward(out)
+    layers = built(net, matrix)
+    every = [
+        X.view(GradArray),
+        *(p for layer in layers for p in layer.parameters()),
+    ]
     loss_fn = matrix.MSELoss()
-    loss = loss_fn.forward(out, y)
-    loss_fn.backward()
-    for layer in reversed(layers):
-        layer.backward()
+    for answers in -y, y:  # the second gradient replaces the first
+        out = every[0]
+        for layer in layers:
+            out = layer.forward(out)
+        loss = loss_fn.forward(out, answers)
+        loss_fn.backward()
+        for layer in reversed(layers):
+            layer.backward()
     assert_as_pytorch(loss, every, squares(net, X, y))
 
 
 def run(model, loss_fn, X, y):
     """Loss, and the arrays that have a gradient now."""
     X = X.view(GradArray)
-    loss = loss_fn(model(X), y)
-    loss_fn.backward()
-    model.backward()
+    for answers in y[::-1], y:  # the second gradient replaces the first
+        loss = loss_fn(model(X), answers)
+        loss_fn.backward()
+        model.backward()
     return loss, [X, *model.parameters()]
 
 
