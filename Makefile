@@ -44,7 +44,8 @@ lab: $(INSTALLED) ## Open the chapters in JupyterLab, to run and change them
 .PHONY: prose
 prose: $(INSTALLED) ## Check spelling, form and numbers of the text, in seconds
 	$(BIN)/codespell
-	$(BIN)/python -m pytest -q tests/test_notebooks.py tests/test_claims.py
+	$(BIN)/python -m pytest -q tests/test_notebooks.py tests/test_claims.py \
+	  $(if $(CHAPTER),-k $(basename $(notdir $(NOTEBOOKS))))
 
 .PHONY: outputs
 outputs: export ## Run the chapters, store what they print: CHAPTER=2 for one
