@@ -115,15 +115,15 @@ def says(fragment: str, *values: float) -> None:
     """
     found = numbers(fragment)
     told = [fragment[start:end].strip() for start, end, _, _ in found]
-    assert len(found) == len(values), (
-        f'"{fragment}" has the numbers {told}, and the values are '
-        f"{[float(value) for value in values]}: write one for each number"
+    given = [float(value) for value in values]
+    assert len(given) == len(found), (
+        f'"{fragment}" has the numbers {told}, and the values are {given}: '
+        "write one for each number"
     )
-    for text, (*_, number, unit), value in zip(
-        told, found, values, strict=True
+    for text, value, (*_, number, unit) in zip(
+        told, given, found, strict=True
     ):
-        near = abs(value - number) <= unit / 2 + 1e-9 * abs(number)
-        assert near, (
+        assert abs(value - number) <= unit / 2 + 1e-9 * abs(number), (
             f'"{fragment}" says {text}, and the value is {value:.6g}: '
             "correct the sentence and this line, or round the value here"
         )
