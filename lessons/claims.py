@@ -117,8 +117,8 @@ def says(fragment: str, *values: float) -> None:
     told = [fragment[start:end].strip() for start, end, _, _ in found]
     given = [float(value) for value in values]
     assert len(given) == len(found), (
-        f'"{fragment}" has the numbers {told}, and the values are {given}: '
-        "write one for each number"
+        f'"{fragment}" has the numbers {told}, and the values are '
+        f"{given}: write one for each number"
     )
     for text, value, (*_, number, unit) in zip(
         told, given, found, strict=True
