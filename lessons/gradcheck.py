@@ -12,7 +12,7 @@ __all__ = ["Result", "Row", "gradcheck"]
 
 MOST = 60  # entries nudged in one array; of a larger one, a sample
 WRONG = 1e-4  # of the largest slope in the array
-LEGEND = {
+LEGEND = {  # what a verdict means that is no judgement
     "too small to check": "the loss is too coarse to show these slopes",
     "at a corner": "the slopes to the left and to the right differ",
     "not read by the loss": "no change of the array changes the loss",
@@ -28,7 +28,9 @@ class Row:
 
     verdict: "agrees", "wrong" or a key of LEGEND. error: the largest
     difference, as a part of the largest slope. slip: what explains a
-    wrong gradient, or "". note: what the table adds to the verdict.
+    wrong gradient, or "": "sign", "factor", "mean", "transpose", "rows
+    reversed", "columns reversed", "another's", "decay put in", "decay
+    left out", "mask missing", "mask too tight". note: the table's words.
     """
 
     shape: tuple
