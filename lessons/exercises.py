@@ -8,6 +8,7 @@ changed. It never shows the answer.
 
 import dis
 import traceback
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -289,6 +290,163 @@ def best_step(worst_error):
 
 
 # -- Chapter 3 ------------------------------------------------------------
+
+
+@exercise("3.1", "class")
+def softplus(Softplus):
+    for shape in (5, 3), (2, 4):
+        X = _draw(*shape)
+        before, out = X.copy(), Softplus()(X)
+        same("the output", out, np.log1p(np.exp(before)))
+        _right_backward(Softplus(), X)
+        unchanged("X", X, before)
+    X = np.array([[-1000.0, 0.0, 1000.0]]).view(type(X))
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        layer = Softplus()
+        same("at -1000, 0, 1000", layer(X), [[0, np.log(2), 1000]])
+        layer.out.grad = np.ones(X.shape)
+        layer.backward()
+        same("the slope there", X.grad, [[0, 0.5, 1]])
+    return "values, gradient, entries from -1000 to 1000"
+
+
+@exercise("3.2", "class")
+def momentum(Momentum):
+    import torch
+
+    for lr, beta in (0.1, 0.9), (0.5, 0.3):
+        ours = [_draw(2, 3), _draw(3)]
+        theirs = [torch.tensor(p) for p in ours]
+        optimizer = Momentum(ours, lr, beta)
+        twin = torch.optim.SGD(theirs, lr, momentum=beta)
+        for step in range(1, 6):
+            for p, q in zip(ours, theirs, strict=True):
+                p.grad = np.array(_draw(*p.shape, seed=step))
+                q.grad = torch.tensor(p.grad)
+            before = [p.grad.copy() for p in ours]
+            optimizer.step()
+            twin.step()
+            for k, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+                same(f"array {k} after step {step}", p, q.numpy())
+                unchanged("a gradient", p.grad, before[k])
+    return "two arrays, five steps, two pairs of lr and momentum"
+
+
+@exercise("3.3", "class")
+def residual(Residual):
+    from lessons.modules import SGD, MSELoss, Sequential, train_step
+
+    for n, width in (5, 3), (4, 2):
+        X, inner = _draw(n, width), _linear(width, width)
+        same("the output", Residual(inner)(X), X + inner.forward(X))
+        _right_backward(Residual(inner), X, W=inner.W, b=inner.b)
+        nested = Residual(Residual(inner))
+        _right_backward(nested, X, W=inner.W, b=inner.b)
+    data, Y = np.array(X), np.array(_draw(n, width, seed=1))
+    model = Sequential(Residual(inner), _linear(width, width))
+    if len(model.parameters()) != 4:
+        raise Wrong(
+            "a model does not list the inner layer's parameters, so no "
+            "optimizer moves them"
+        )
+    before = inner.W.copy()
+    optimizer = SGD(model.parameters(), 0.1)
+    train_step(model, MSELoss(), optimizer, data, Y)
+    if np.array_equal(before, inner.W):
+        raise Wrong("a training step does not move the inner layer")
+    return "alone, one inside another, first in a model, trained"
+
+
+@exercise("3.4", "class")
+def centre(Centre):
+    for shape in (5, 3), (4, 2):
+        X = _draw(*shape)
+        before = X.copy()
+        same("the output", Centre()(X), before - before.mean(axis=0))
+        _right_backward(Centre(), X)
+        unchanged("X", X, before)
+    return "values and gradient, for two sizes"
+
+
+@exercise("3.5", "class")
+def huber(HuberLoss):
+    for shape in (5, 1), (4, 3):
+        y_hat, y = _draw(*shape), np.array(_draw(*shape, seed=1))
+        kept, d = (y_hat.copy(), y.copy()), np.abs(np.array(y_hat) - y)
+        loss_fn = HuberLoss()
+        loss = loss_fn(y_hat, y)
+        if not isinstance(loss, float):
+            found = type(loss).__name__
+            raise Wrong(f"the loss: expected a float, got {found}")
+        costs = np.where(d <= 1, d**2 / 2, d - 0.5)
+        same("the loss", loss, costs.mean())
+        loss_fn.backward()
+        _written("y_hat", y_hat)
+        right_gradients(partial(loss_fn, y_hat, y), {"y_hat": y_hat})
+        unchanged("y_hat", y_hat, kept[0])
+        unchanged("y", y, kept[1])
+    return "loss and gradient, for one output and for three"
+
+
+@exercise("3.6", "list")
+def predicted_steps(predicted):
+    gradients, sums, v = [1, 1, 1, 1], [], 0
+    for gradient in gradients:
+        v = 0.5 * v + gradient
+        sums.append(v)
+    expected = {
+        "SGD": -sum(gradients),
+        "PyTorch's SGD, uncleared": -sum(np.cumsum(gradients)),
+        "momentum": -sum(sums),
+    }
+    if len(predicted) != 3:
+        raise Wrong(f"expected three numbers, got {len(predicted)}")
+    for found, (what, right) in zip(
+        predicted, expected.items(), strict=True
+    ):
+        same(what, found, right)
+    return "all three"
+
+
+def _draw(*shape, seed=0):
+    """Normal numbers, the same for a shape and a seed, with a .grad."""
+    from lessons.matrix import GradArray
+
+    rng = np.random.default_rng([seed, *shape])
+    return rng.normal(size=shape).view(GradArray)
+
+
+def _linear(inputs, outputs):
+    from lessons.modules import Linear
+
+    layer = Linear(inputs, outputs, rng=np.random.default_rng(0))
+    layer.b[:] = _draw(outputs)
+    return layer
+
+
+def _written(name, array):
+    if array.grad is None:
+        raise Wrong(f"backward leaves {name}.grad as it was, None")
+
+
+def _right_backward(layer, X, **parameters):
+    """Wrong unless the layer's backward writes the right gradients."""
+    arrays = {"X": X, **parameters}
+    for array in arrays.values():
+        array._grad = None
+    out = layer(X)
+    other = 3 + np.array(_draw(*out.shape, seed=2))
+    G = np.array(out) + other
+    out.grad = G.copy()
+    layer.backward()
+    unchanged("the gradient of the output", out.grad, G)
+    for name, array in arrays.items():
+        _written(name, array)
+
+    def half_squares():
+        return float(((layer(X) + other) ** 2).sum() / 2)
+
+    right_gradients(half_squares, arrays)
 
 
 # -- Chapter 4 ------------------------------------------------------------

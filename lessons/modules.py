@@ -19,7 +19,7 @@ __all__ = [
 # %% module
 import numpy as np
 
-from lessons.checks import backward_pass, forward_pass
+from lessons.checks import backward_pass, check_layers, forward_pass
 from lessons.matrix import GradArray, he_init, lin
 
 
@@ -55,6 +55,10 @@ class Layer(Module):
 
     def __repr__(self):
         return f"{type(self).__name__}({self.extra_repr()})"
+
+    def __getstate__(self):  # what pickle and copy take
+        last = "args", "out"
+        return {k: v for k, v in vars(self).items() if k not in last}
 
 
 # %% linear
@@ -118,9 +122,6 @@ class Sigmoid(Activation):
 
 
 # %% sequential
-from lessons.checks import check_layers
-
-
 class Sequential(Layer):
     """Layers one after another; each may stand in it only once."""
 
