@@ -364,6 +364,11 @@ def test_a_module_prints_its_sizes_and_its_layers():
 
 # -- The exercises --------------------------------------------------------
 
+SLOPE = "Sigmoid().forward(X)"
+HUBER = "np.clip(y_hat - y, -1, 1) / y.size"
+CENTRE = "out.grad - out.grad.mean(axis=0)"
+BOTH = "X.grad + out.grad"
+
 
 def written(*changes, of):
     """What solution `of` defines, with parts of its text replaced."""
@@ -388,50 +393,36 @@ def test_a_solution_is_solved(capsys, of):
     assert f"3.{of}: solved (" in said(capsys, f"3.{of}", written(of=of))
 
 
-SLOPE = "Sigmoid().forward(X)"
-HUBER = "np.clip(y_hat - y, -1, 1) / y.size"
-CENTRE = "out.grad - out.grad.mean(axis=0)"
-BOTH = "X.grad + out.grad"
+def test_another_right_answer_is_solved(capsys):
+    answer = written((f"X.grad = {BOTH}", "X.grad += out.grad"), of=3)
+    assert "3.3: solved" in said(capsys, "3.3", answer)
+
+
 WRONG = [
-    (1, SLOPE, f"-{SLOPE}", "wrong"),
-    (1, SLOPE, f"2 * {SLOPE}", "wrong"),
-    (1, SLOPE, f"{SLOPE} / 2", "wrong"),
-    (
-        1,
-        SLOPE,
-        "np.exp(X) / (1 + np.exp(X))",
-        "FloatingPointError: overflow",
-    ),
+    (1, SLOPE, f"-{SLOPE}", "the sign is turned"),
+    (1, SLOPE, f"2 * {SLOPE}", "2 times too large"),
+    (1, SLOPE, f"{SLOPE} / 2", "2 times too small"),
+    (1, SLOPE, "np.exp(X) / (1 + np.exp(X))", "overflow encountered"),
     (1, "np.logaddexp(0, X)", "np.log(1 + np.exp(X))", "overflow"),
     (1, "np.logaddexp(0, X)", "np.abs(X)", "the output: another value"),
-    (
-        2,
-        "v += p.grad",
-        "v += (1 - self.momentum) * p.grad",
-        "after step 1",
-    ),
+    (2, "v += p.grad", "v += p.grad / 2", "after step 1"),
     (2, "v *= self.momentum", "v *= 0.9", "after step 2"),
-    (
-        2,
-        "v += p.grad",
-        "p.grad += v; v[:] = p.grad",
-        "a gradient is changed",
-    ),
-    (3, BOTH, "X.grad - out.grad", "wrong"),
-    (3, BOTH, "X.grad", "wrong"),
-    (3, BOTH, "2 * (X.grad + out.grad)", "wrong"),
+    (2, "v += p.grad", "p.grad += v; v[:] = p.grad", "is changed"),
+    (3, BOTH, f"-({BOTH})", "the sign is turned"),
+    (3, BOTH, f"2 * ({BOTH})", "2 times too large"),
+    (3, BOTH, f"({BOTH})[:, ::-1]", "columns in reverse"),
+    (3, BOTH, "X.grad", "wrong in 15"),
     (3, 'if hasattr(X, "grad"):', "if True:", "AttributeError"),
     (3, "return self.inner.parameters()", "return []", "does not list"),
-    (3, "X + self.inner(X)", "self.inner(X)", "the output: another value"),
-    (4, CENTRE, f"-({CENTRE})", "wrong"),
-    (4, CENTRE, f"2 * ({CENTRE})", "wrong"),
-    (4, CENTRE, f"({CENTRE}) / len(X)", "wrong"),
-    (4, CENTRE, "out.grad", "wrong"),
-    (4, CENTRE, "out.grad - out.grad.mean()", "wrong"),
-    (5, HUBER, HUBER.replace("y_hat - y", "y - y_hat"), "wrong"),
-    (5, HUBER, f"2 * {HUBER}", "wrong"),
-    (5, HUBER, HUBER.replace(" / y.size", ""), "wrong"),
-    (5, HUBER, HUBER.replace("y.size", "len(y)"), "wrong"),
+    (3, "X + self.inner(X)", "self.inner(X)", "the output: another"),
+    (4, CENTRE, f"-({CENTRE})", "the sign is turned"),
+    (4, CENTRE, f"2 * ({CENTRE})", "2 times too large"),
+    (4, CENTRE, f"({CENTRE}) / len(X)", "5 times too small"),
+    (4, CENTRE, "out.grad", "wrong in 15"),
+    (4, CENTRE, "out.grad - out.grad.mean()", "wrong in 15"),
+    (5, HUBER, f"-{HUBER}", "the sign is turned"),
+    (5, HUBER, HUBER.replace(" / y.size", ""), "5 times too large"),
+    (5, HUBER, HUBER.replace("y.size", "len(y)"), "(the outputs)"),
     (5, ".mean()", ".sum()", "the loss: another value"),
     (5, "d - 0.5", "d", "the loss: another value"),
 ]
