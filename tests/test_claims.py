@@ -15,7 +15,7 @@ of a picture, is one of these:
 
 Every such formula has to be right, and the words that `says` repeats
 stand once above their cell. Left to the writer are numbers written as
-words, dates and times to read.
+words, dates, times to read, and rows named 00, 01, 10 and 11.
 
 For one chapter: pytest tests/test_claims.py -k 02
 """
@@ -170,6 +170,7 @@ def unfounded(texts, near, page, bound=()):
         for words in bound:
             held += re.finditer(re.escape(words), text)
         held = [match.span() for match in [*held, *LEFT.finditer(text)]]
+        rows = re.search(r"(?<![\d.])0\d", text)  # named 00, 01, 10, 11
         shapes = [match.span() for match in SHAPE.finditer(text)]
         text = ADDRESS.sub(lambda match: " " * len(match[0]), text)
         for *span, value, unit in numbers(text):
@@ -180,6 +181,7 @@ def unfounded(texts, near, page, bound=()):
             far = (room == 0 and len(digits) > 2) or within(span, shapes)
             if not (
                 len(digits) < 2
+                or (rows and set(told) <= {"0", "1"})
                 or within(span, held)
                 or equals(value, near + sourced, room)
                 or (far and equals(value, page + linked))
@@ -315,6 +317,7 @@ def sample(prose, code="x = 0", printed="", said=""):
         ),
         ("[It](https://a.org) has 19.", "[It](a.md) has 19.", {}),
         ("In November 2026.", "In all, 2026.", {}),
+        ("Rows 01 and 11.", "Rows 1 and 11.", {}),
         ("It has 23.", "It has 24.", {"said": 'says("has 23", x)'}),
         ("It has 23.", "It has. Has 23.", {"said": 'says("has 23", x)'}),
         ("has 23", "has 23, has 23", {"said": 'says("has 23", x)'}),
