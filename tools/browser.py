@@ -5,7 +5,10 @@ import shutil
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
+
+SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 
 # Chrome first: where the system restricts sandboxes, it is the one that
 # brings a permission for its own.
@@ -32,7 +35,13 @@ class Silent(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder):
-    """Serve a folder on this machine; yield its address."""
+    """Serve a folder on this machine; yield its address.
+
+    Raises:
+        SystemExit: it holds no site.
+    """
+    if not (Path(folder) / "book" / "index.html").exists():
+        raise SystemExit(f"{folder} has no site to look at: make book")
     handler = partial(Silent, directory=folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

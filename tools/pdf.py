@@ -7,50 +7,38 @@ contents.
 """
 
 import copy
-import sys
 from io import BytesIO
-from pathlib import Path
 
 import yaml
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
-from tools.browser import chromium, served
-from tools.toc import pages
+from tools.browser import SITE, chromium, served
+from tools.toc import ROOT, pages
 
-ROOT = Path(__file__).resolve().parents[1]
-SITE = ROOT / "_build" / "html"
-TARGET = ROOT / "_build" / "chain-rule.pdf"
-LICENCES = "Text and figures: CC BY 4.0. Code: MIT License."
+TARGET = SITE.parent / "chain-rule.pdf"
 SUBTITLE = "Neural networks from scratch, every number checked"
-# A4 with room to hold it: 166 mm for the text.
+LICENCES = "Text and figures: CC BY 4.0. Code: MIT License."
+# A4 with room to hold it: 166 mm for the text, in CSS pixels.
 MARGIN = {"top": "20mm", "bottom": "22mm", "left": "22mm", "right": "22mm"}
+TEXT_WIDTH = int(166 * 96 / 25.4)
 FOOTER = (
     '<div style="width: 100%; text-align: center; font: 8pt sans-serif">'
     '<span class="pageNumber"></span></div>'
 )
-NAMES_AN_ID = "aria-labelledby", "aria-describedby", "for"
+# What is wider than its box or than the paper, and what is still folded.
+CUT_OFF = """() => [...document.querySelectorAll(
+    "pre, table, img, math, p, li, h1")]
+  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1
+    || e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1)
+  .map((e) => `${e.tagName}: ${(e.textContent || e.src).slice(0, 80)}`)"""
+FOLDED = """() => [...document.querySelectorAll("details > :not(summary)")]
+  .filter((e) => !e.checkVisibility({contentVisibilityAuto: true}))
+  .map((e) => e.textContent.slice(0, 80))"""
 
 
 def parse(path):
     return BeautifulSoup(path.read_text("utf-8"), "html.parser")
-
-
-def element(name, *children, **attributes):
-    """Return a new element that holds the children, texts or elements."""
-    named = {key.rstrip("_"): text for key, text in attributes.items()}
-    new = BeautifulSoup("", "html.parser").new_tag(name, attrs=named)
-    new.extend(children)
-    return new
-
-
-def moved(address, stem, stems):
-    """Return where a link on the page `stem` leads when all are one."""
-    page, _, anchor = address.partition("#")
-    target = page.removesuffix(".html") if page else stem
-    if target not in stems:
-        return address
-    return f"#{target}--{anchor}" if anchor else f"#{target}"
 
 
 def article(path, stems):
@@ -58,60 +46,37 @@ def article(path, stems):
     stem, part = path.stem, copy.copy(parse(path).article)
     for tag in part.select("script, .headerlink, .toctree-wrapper"):
         tag.decompose()
-    for tag in part.find_all(True):
-        if "id" in tag.attrs:
-            tag["id"] = f"{stem}--{tag['id']}"
-        if "href" in tag.attrs:
-            tag["href"] = moved(tag["href"], stem, stems)
-        for name in NAMES_AN_ID:
-            if name in tag.attrs:
-                ids = tag[name].split()
-                tag[name] = " ".join(f"{stem}--{one}" for one in ids)
-        if tag.name == "details":
-            tag["open"] = ""
+    for tag in part.select("[id]"):
+        tag["id"] = f"{stem}--{tag['id']}"
+    for tag in part.select("[href]"):
+        page, _, place = tag["href"].partition("#")
+        target = page.removesuffix(".html") or stem
+        if target in stems:
+            tag["href"] = f"#{target}" + (place and f"--{place}")
+    for name in "aria-labelledby", "aria-describedby":
+        for tag in part.select(f"[{name}]"):
+            ids = tag[name].split()
+            tag[name] = " ".join(f"{stem}--{one}" for one in ids)
+    for tag in part.select("details"):
+        tag["open"] = ""
     part["id"] = stem
     return part
 
 
-def sections(part):
-    """Yield (level, id, title) for a title and its sections."""
-    for heading in part.find_all(["h1", "h2"]):
-        first = heading.name == "h1"
-        place = part["id"] if first else heading.parent["id"]
-        yield heading.name, place, heading.get_text()
-
-
 def contents(parts, numbers):
-    """Return the table of contents, with page numbers where known."""
+    """Return the contents; `numbers` has the pages that are known."""
     lines = [
-        element(
-            "li",
-            element("a", element("span", title), href=f"#{place}"),
-            element("span", str(numbers.get(place, ""))),
-            class_=f"contents-{level}",
-        )
+        f'<li class="contents-{heading.name}"><a href="#{place}">'
+        f"<span>{heading.decode_contents()}</span></a>"
+        f"<span>{numbers.get(place, '')}</span></li>"
         for part in parts
-        for level, place, title in sections(part)
+        for heading in part.find_all(["h1", "h2"])
+        for place in [
+            part["id"] if heading.name == "h1" else heading.parent["id"]
+        ]
     ]
-    return element(
-        "nav",
-        element("h1", "Contents"),
-        element("ol", *lines),
-        id="contents",
-    )
-
-
-def title_page(url):
-    logo = element("img", src="../_static/logo.svg", alt="")
-    return element(
-        "header",
-        logo,
-        element("p", "Chain Rule", class_="title"),
-        element("p", SUBTITLE),
-        element("p", element("a", url.split("//")[1], href=url)),
-        element("p", LICENCES),
-        id="title",
-    )
+    lines = f"<h1>Contents</h1><ol>{''.join(lines)}</ol>"
+    return f'<nav id="contents">{lines}</nav>'
 
 
 def joined(site, numbers):
@@ -122,43 +87,29 @@ def joined(site, numbers):
     paths = [site / f"{page}.html" for page in pages()]
     stems = {path.stem for path in paths}
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    url = config["repository"]["url"]
     parts = [article(path, stems) for path in paths]
-    document = parse(paths[0])
-    for tag in document.select("script, link:not([rel=stylesheet])"):
-        tag.decompose()
-    document.html["data-theme"] = "light"
-    document.html["class"] = "whole-course"
-    document.title.string = f"Chain Rule: {SUBTITLE}"
-    document.body.clear()
-    document.body.attrs.clear()
-    document.body.append(title_page(config["repository"]["url"]))
-    document.body.append(contents(parts, numbers))
-    document.body.extend(parts)
-    return str(document)
-
-
-def print_once(page, url, site, numbers):
-    whole = joined(site, numbers)
-    page.route("**/whole.html", lambda route: route.fulfill(body=whole))
-    page.goto(f"{url}/book/whole.html", wait_until="networkidle")
-    page.unroute("**/whole.html")
-    return page.pdf(
-        format="A4",
-        margin=MARGIN,
-        display_header_footer=True,
-        header_template="<span></span>",
-        footer_template=FOOTER,
-        print_background=True,
-        outline=True,
-        tagged=True,
+    sheets = "".join(
+        str(link)
+        for link in parse(paths[0]).select("link[rel=stylesheet]")
+    )
+    return (
+        '<!DOCTYPE html><html lang="en" class="whole-course" '
+        f'data-theme="light"><head><meta charset="utf-8">{sheets}'
+        f"<title>Chain Rule: {SUBTITLE}</title></head><body>"
+        '<header id="title"><img src="../_static/logo.svg" alt="">'
+        f'<p class="title">Chain Rule</p><p>{SUBTITLE}</p>'
+        f'<p><a href="{url}">{url.split("//")[1]}</a></p>'
+        f"<p>{LICENCES}</p></header>"
+        f"{contents(parts, numbers)}{''.join(map(str, parts))}"
+        "</body></html>"
     )
 
 
 def page_numbers(reader):
     """Return the page, from 1, on which each linked id begins."""
     return {
-        # Chromium writes the names as they stand in the link, with a slash
-        # where PDF wants one.
+        # Chromium writes a name as it stands in the link, with a slash.
         name.lstrip("/"): reader.get_destination_page_number(place) + 1
         for name, place in reader.named_destinations.items()
     }
@@ -168,25 +119,31 @@ def printed(page, url, site):
     """Return the PDF as bytes; `url` is the site's, `page` a browser's."""
     numbers = {}
     for _ in range(3):  # the numbers themselves could move a page break
-        pdf = print_once(page, url, site, numbers)
+        whole = joined(site, numbers)
+        page.route(
+            "**/whole.html",
+            lambda route, whole=whole: route.fulfill(body=whole),
+        )
+        page.goto(f"{url}/book/whole.html", wait_until="networkidle")
+        pdf = page.pdf(
+            format="A4",
+            margin=MARGIN,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER,
+            print_background=True,
+            outline=True,
+            tagged=True,
+        )
         before, numbers = numbers, page_numbers(PdfReader(BytesIO(pdf)))
         if numbers == before:
             return pdf
     raise RuntimeError("the contents' page numbers do not settle")
 
 
-def store(pdf, path):
-    """Write the file whole or not at all."""
-    draft = path.with_suffix(".part")
-    draft.write_bytes(pdf)
-    draft.replace(path)
-
-
 def main():
-    if not (SITE / "book" / "index.html").exists():
-        sys.exit(f"{SITE} has no site to print: make book")
     with served(SITE) as url, chromium() as browser:
-        store(printed(browser.new_page(), url, SITE), TARGET)
+        TARGET.write_bytes(printed(browser.new_page(), url, SITE))
     count = len(PdfReader(TARGET).pages)
     print(f"{TARGET.relative_to(ROOT)}: {count} pages")
 

@@ -6,6 +6,7 @@ know, or that would lose something, is a warning, which fails the build.
 
 import re
 from functools import partial
+from html import escape
 
 from docutils import nodes
 from math_core import LatexError, LatexToMathML
@@ -14,8 +15,7 @@ from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 
-# The TeX stays in the page, in an annotation that no browser shows.
-CONVERTER = LatexToMathML(annotation=True, fancy_error=False)
+CONVERTER = LatexToMathML(annotation=False, fancy_error=False)
 
 # MathML has no space between rows; the style sheet sets one for all.
 ROW_SPACE = re.compile(r"(\\\\)\[[^]]*\]")
@@ -29,7 +29,7 @@ CLASSES = {
 
 
 def mathml(tex: str, display: bool) -> str:
-    """Return TeX as a ``<math>`` element, with the TeX as its annotation.
+    """Return TeX as a ``<math>`` element.
 
     Raises ValueError where the element would not say what the TeX says.
     """
@@ -52,7 +52,11 @@ def write(translator, node, display):
         LOGGER.warning("formula %r: %s", tex, error, location=node)
         element = ""
     tag = "div" if display else "span"
-    translator.body.append(f'<{tag} class="math">{element}</{tag}>')
+    # The TeX stays in an attribute: a browser for text alone would read
+    # out an annotation after the formula itself.
+    translator.body.append(
+        f'<{tag} class="math" data-tex="{escape(tex)}">{element}</{tag}>'
+    )
     raise nodes.SkipNode
 
 
@@ -74,9 +78,24 @@ class Glue(SphinxPostTransform):
             glued += [formula, nodes.Text(tail)]
 
 
+class Together(SphinxPostTransform):
+    """Keeps a number and its % on one line."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self):
+        for text in list(self.document.findall(nodes.Text)):
+            code = nodes.literal, nodes.FixedTextElement, nodes.raw
+            if " %" in text and not isinstance(text.parent, code):
+                kept = re.sub(r"(?<=\d) %", "\u00a0%", text)
+                text.parent.replace(text, nodes.Text(kept))
+
+
 def setup(app):
     inline = partial(write, display=False)
     block = partial(write, display=True)
     app.add_post_transform(Glue)
+    app.add_post_transform(Together)
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -47,17 +47,18 @@ export function button(parent, text, press) {
   return made;
 }
 
-/** Say something once the figure has stood still for a moment. */
+/** Show a line at once, and have it read out once the figure has stood
+    still for a moment; what is read out may be another text. */
 export function speaker(parent) {
-  const place = add(parent, "p", { class: "play-says", role: "status" });
-  let waiting;
-  return (text, at_once = false) => {
+  const shown = add(parent, "p", { class: "play-says", "aria-hidden": true });
+  const heard = add(parent, "p", { class: "play-heard", role: "status" });
+  let waiting, next;
+  return (text, aloud = text) => {
+    shown.textContent = text;
+    if (aloud === next) return;
+    next = aloud;
     clearTimeout(waiting);
-    const say = () => {
-      if (place.textContent !== text) place.textContent = text;
-    };
-    if (at_once) say();
-    else waiting = setTimeout(say, 400);
+    waiting = setTimeout(() => (heard.textContent = next), 400);
   };
 }
 

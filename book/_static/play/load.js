@@ -17,12 +17,19 @@
     ]);
     figure.mount(cell);
   };
-  // Opened as a file, a page may not load modules: its picture stays.
-  if (location.protocol.startsWith("http"))
-    document.addEventListener("DOMContentLoaded", () => {
-      for (const name of ["neuron", "xor"]) {
-        const cell = document.querySelector(`.tag_play-${name}`);
-        if (cell) bring(cell, name);
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const name of ["neuron", "xor"]) {
+      const cell = document.querySelector(`.tag_play-${name}`);
+      if (!cell) continue;
+      if (location.protocol !== "file:") bring(cell, name);
+      else {
+        // A file may not load modules: its picture stays, and says why.
+        const line = document.createElement("p");
+        line.textContent =
+          "This picture can be played with where the site is served: " +
+          "make serve.";
+        cell.after(line);
       }
-    });
+    }
+  });
 }

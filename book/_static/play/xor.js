@@ -58,6 +58,7 @@ export function mount(cell) {
   const root = figure(cell, "xor", "A network that learns XOR");
   let [hidden, seed] = [2, 8];
   let parameters, steps, losses, trails, running, last;
+  const ended = new Map(); // "units, seed" of each run to the end: solved?
 
   const controls = add(root, "div", { class: "play-buttons" });
   const sizes = add(controls, "label", {}, "hidden units ");
@@ -68,19 +69,19 @@ export function mount(cell) {
   const choice = add(seeds, "input", {
     type: "number", min: 0, max: 9999, step: 1, value: seed,
   });
-  const runs = button(controls, "Run", () => (running ? pause() : go()));
-  button(controls, "Step", () => by(1));
-  button(controls, "100 steps", () => by(100));
-  button(controls, "Reset", reset);
+  const buttons = add(root, "div", { class: "play-buttons" });
+  const runs = button(buttons, "Run", () => (running ? pause() : go()));
+  set(runs, { class: "play-run" }); // as wide as "Pause", or the row jumps
+  button(buttons, "Step", () => by(1));
+  button(buttons, "100 steps", () => by(100));
+  button(buttons, "To the end", () => by(left()));
+  button(buttons, "Next start", () => choose(seed + 1));
+  button(buttons, "Reset", reset);
   size.addEventListener("change", () => {
     hidden = Number(size.value);
     reset();
   });
-  choice.addEventListener("change", () => {
-    const wanted = Math.trunc(Number(choice.value)) || 0;
-    choice.value = seed = Math.min(Math.max(wanted, 0), 9999);
-    reset();
-  });
+  choice.addEventListener("change", () => choose(Number(choice.value)));
 
   const panels = add(root, "div", { class: "play-panels" });
   const square = (title, range, x, y) =>
@@ -113,6 +114,7 @@ export function mount(cell) {
     return add(row, "td");
   });
   const say = speaker(root);
+  const tally = add(root, "p", { class: "play-tally" });
   add(
     root,
     "p",
@@ -127,6 +129,11 @@ export function mount(cell) {
   );
   const notice = add(root, "p", { class: "play-help" });
 
+  function choose(wanted) {
+    choice.value = seed = Math.min(Math.max(Math.trunc(wanted) || 0, 0), 9999);
+    reset();
+  }
+
   function reset() {
     pause();
     parameters = model.start(hidden, seed);
@@ -140,12 +147,17 @@ export function mount(cell) {
   function train(n) {
     for (let k = 0; k < n; k++) {
       parameters = model.step(parameters, model.LR);
-      const { loss, A } = model.forward(parameters);
+      const { loss, A, yHat } = model.forward(parameters);
       losses[++steps] = loss;
+      if (steps === LENGTH)
+        ended.set(`${hidden}, ${seed}`, model.right(yHat).every(Boolean));
       if (steps < 100 || steps % 10 === 0) A.forEach((a, i) => trails[i].push(a.slice(0, 2)));
     }
     draw();
   }
+
+  /** Steps to where a run of the chapter stops. */
+  const left = () => LENGTH - (steps % LENGTH);
 
   function by(n) {
     pause();
@@ -164,7 +176,7 @@ export function mount(cell) {
     if (parameters) draw();
   }
 
-  /** Train by the clock; stop where a run of the chapter stops. */
+  /** Train by the clock, to the end of a run. */
   function frame(time) {
     if (!running) return;
     last ??= time - 1000;
@@ -174,19 +186,26 @@ export function mount(cell) {
       : Math.min(Math.round((passed / 1000) * PACE), 40);
     if (due) {
       last = time;
-      const left = LENGTH - (steps % LENGTH);
-      train(Math.min(due, left));
+      train(Math.min(due, left()));
       if (steps % LENGTH === 0) return pause();
     }
     requestAnimationFrame(frame);
   }
 
-  function points(plot, places, outward) {
+  /** The four rows. Of the two on the left the names stand to the left, of
+      the others to the right, the upper one's above and the lower one's
+      below: wherever the points are, no name lies on another. */
+  function points(plot, places) {
+    const beside = [];
+    const by = (k) => (i, j) => places[i][k] - places[j][k];
+    const order = [0, 1, 2, 3].sort(by(0));
+    for (const [pair, dx] of [[order.slice(0, 2), -11], [order.slice(2), 11]])
+      pair.sort(by(1)).forEach((i, k) => (beside[i] = [dx, k ? -10 : 18]));
     places.forEach(([x, y], i) => {
       const name = `play-row play-row-${NAMES[i]}`;
       const kind = model.XOR[i] ? "play-one" : "play-nought";
       plot.dot(`${name} ${kind}`, x, y, Math.min(7, plot.w / 24));
-      const [dx, dy] = outward[i];
+      const [dx, dy] = beside[i];
       plot.note(`play-of-row ${name}`, x, y, NAMES[i], dx, dy,
         dx < 0 ? "end" : "start");
     });
@@ -203,8 +222,7 @@ export function mount(cell) {
     for (let k = 0; k < ends.length; k += 2)
       pieces.push(plane.path(ends.slice(k, k + 2)));
     set(plane.mark("inner", "path", "play-half"), { d: pieces.join("") });
-    const beside = [[-11, 18], [-11, -10], [11, 18], [11, -10]];
-    points(plane, model.INPUTS, beside);
+    points(plane, model.INPUTS);
   }
 
   function drawSpace(A) {
@@ -230,9 +248,7 @@ export function mount(cell) {
       const path = [...trail, A[i]].map(place);
       space.line(`play-trail play-trail-${NAMES[i]}`, path);
     });
-    // A corner for each, so that rows in one place can still be told apart.
-    const beside = [[-9, -9], [9, -9], [9, 18], [-9, 18]];
-    points(space, A.map(place), beside);
+    points(space, A.map(place));
   }
 
   function drawCourse() {
@@ -254,6 +270,17 @@ export function mount(cell) {
       ? "Solved: all four answers are on the right side of ½."
       : `Not solved: ${good} of 4 answers are on the right side of ½.`;
     return `${verdict} Step ${steps.toLocaleString("en")}, loss ${loss.toFixed(4)}.`;
+  }
+
+  /** How many starts with as many units were run to the end, and solved. */
+  function count() {
+    const units = `${hidden} hidden unit${hidden > 1 ? "s" : ""}`;
+    const runs = [...ended].filter(([key]) => key.startsWith(`${hidden},`));
+    const good = runs.filter(([, solved]) => solved).length;
+    return runs.length
+      ? `Run to the end with ${units}: ${good} solved, ` +
+        `${runs.length - good} not.`
+      : `No start with ${units} has been run to the end yet.`;
   }
 
   function draw() {
@@ -288,8 +315,9 @@ export function mount(cell) {
       steps,
       state: running ? "running" : steps ? "paused" : "ready",
     });
-    if (running) say("Running.", true);
-    else say(words(loss, yHat));
+    tally.textContent = count();
+    const verdict = words(loss, yHat);
+    say(verdict, running ? "Running." : `${verdict} ${count()}`);
   }
 
   reset();

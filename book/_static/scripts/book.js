@@ -1,10 +1,31 @@
 // What the theme writes into each page, where no script may stand, and what
 // it leaves out.
 
-// Before anything is drawn: the colours that the reader chose last time.
-for (const name of ["mode", "theme"])
-  document.documentElement.dataset[name] =
-    localStorage.getItem(name) || "light";
+// Where a browser keeps nothing for a page (no cookies, no storage), a store
+// for as long as it is open: without one the theme and the search stop.
+for (const name of ["localStorage", "sessionStorage"])
+  try {
+    window[name].getItem("mode");
+  } catch {
+    const kept = new Map();
+    const value = {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, text) => kept.set(key, String(text)),
+      removeItem: (key) => kept.delete(key),
+    };
+    Object.defineProperty(window, name, { value });
+  }
+
+// Before anything is drawn: the colours that the reader chose on this site,
+// or else prefers on all.
+const mode = localStorage.getItem("mode") || "auto";
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+const theme = mode === "auto" ? (dark ? "dark" : "light") : mode;
+Object.assign(document.documentElement.dataset, { mode, theme });
+
+// Opened as a file, a page may not fetch another: some things say so.
+if (location.protocol === "file:")
+  document.documentElement.classList.add("from-file");
 
 // A part that scrolls by itself can be reached and named with the keyboard.
 // What lies in a fold has no size until it is opened, so sizes are watched.
