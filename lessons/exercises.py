@@ -289,6 +289,170 @@ def best_step(worst_error):
 # -- Chapter 2 ------------------------------------------------------------
 
 
+def _network(rng, n, inputs, hidden):
+    """Data and parameters X, Y, W1, b1, W2, b2 of two layers."""
+    shapes = (n, inputs), (n, 1), (inputs, hidden), hidden, (hidden, 1), 1
+    return [rng.normal(size=shape) for shape in shapes]
+
+
+def _loss(X, Y, W1, b1, W2, b2):
+    A = np.maximum(X @ W1 + b1, 0)
+    return float(np.mean((A @ W2 + b2 - Y) ** 2))
+
+
+def _returned(names, found, arrays):
+    """Pairs of array and gradient, if found has one for each array."""
+    if not isinstance(found, tuple | list) or len(found) != len(names):
+        raise Wrong(f"expected to get back {', '.join(names)}")
+    for name, gradient, array in zip(names, found, arrays, strict=True):
+        shape = np.shape(gradient)
+        if shape != array.shape:
+            raise Wrong(
+                f"{name}: expected shape {array.shape}, got {shape}"
+            )
+    return zip(arrays, found, strict=True)
+
+
+@exercise("2.1", "function")
+def _backward(backward):
+    rng = np.random.default_rng(1)
+    for sizes in (4, 3, 5), (7, 2, 2), (5, 4, 3):
+        given = _network(rng, *sizes)
+        before = [array.copy() for array in given]
+        names = "dW1", "db1", "dW2", "db2"
+        pairs = _returned(names, backward(*given), given[2:])
+        right_gradients(
+            lambda given=given: _loss(*given),
+            dict(zip(("W1", "b1", "W2", "b2"), pairs, strict=True)),
+        )
+        for now, old in zip(given, before, strict=True):
+            unchanged("an argument", now, old)
+    return "all four gradients, on three networks"
+
+
+@exercise("2.2", "function", "function")
+def _mae(mae, mae_grad):
+    from lessons.matrix import GradArray
+
+    rng = np.random.default_rng(2)
+    for shape in (6, 1), (4, 2):
+        y_hat, y = rng.normal(size=(2, *shape))
+        y_hat, kept = y_hat.view(GradArray), y.copy()
+        expected = float(np.abs(y_hat - y).mean())
+        same("mae", mae(y_hat, y), expected)
+        mae_grad(y_hat, y)
+        if y_hat.grad is None:
+            raise Wrong("mae_grad writes no y_hat.grad")
+        right_gradients(
+            lambda y_hat=y_hat, y=y: float(np.abs(y_hat - y).mean()),
+            {"y_hat": y_hat},
+        )
+        unchanged("y", y, kept)
+    return "values and gradients, for one answer a student and for two"
+
+
+@exercise("2.3", "class")
+def _leaky_relu(LeakyReLU):
+    from lessons.matrix import GradArray, Linear, MSELoss, train
+
+    rng = np.random.default_rng(3)
+    Z = rng.normal(size=(6, 4)).view(GradArray)
+    kept = Z.copy()
+    bend, G = LeakyReLU(), rng.normal(size=(6, 4))
+    out = bend.forward(Z)
+    same("the output", out, np.where(kept > 0, kept, kept / 10))
+    out.grad = G
+    bend.backward()
+    unchanged("Z", Z, kept)
+    right_gradients(lambda: float((G * bend.forward(Z)).sum()), {"Z": Z})
+
+    layers = [Linear(3, 4, rng=rng), bend, Linear(4, 1, rng=rng)]
+    layers[0].b[:] = rng.normal(size=4)
+    X, Y = rng.normal(size=(6, 3)), rng.normal(size=(6, 1))
+    loss_fn = MSELoss()
+
+    def loss():
+        out = X
+        for layer in layers:
+            out = layer.forward(out)
+        return loss_fn.forward(out, Y)
+
+    loss()
+    for layer in (loss_fn, *reversed(layers)):
+        layer.backward()
+    right_gradients(loss, {"W1": layers[0].W, "b1": layers[0].b})
+    if not hasattr(bend, "parameters"):
+        raise Wrong("`train` asks each layer for its parameters()")
+    train(layers, X, Y, lr=0.01, num_epochs=2)
+    return "output, gradients, and two epochs of training"
+
+
+@exercise("2.4", "function")
+def _keep_best(keep_best):
+    from lessons.matrix import Linear, ReLU, train
+
+    def network():
+        rng = np.random.default_rng(1)
+        return [Linear(2, 4, rng=rng), ReLU(), Linear(4, 1, rng=rng)]
+
+    def loss(layers, X, Y):
+        for layer in layers:
+            X = layer.forward(X)
+        return float(np.mean((X - Y) ** 2))
+
+    rng = np.random.default_rng(4)
+    X, Y = rng.normal(size=(8, 2)), rng.normal(size=(8, 1))
+    for lr in 1.0, 0.7, 0.1:
+        best = min(train(network(), X, Y, lr, num_epochs=12))
+        found = keep_best(network(), X, Y, lr, num_epochs=12)
+        if not isinstance(found, tuple | list) or len(found) != 2:
+            raise Wrong("expected to get back best_loss, best")
+        same("best_loss", found[0], best)
+        layers = network()
+        mine = [p for layer in layers for p in layer.parameters()]
+        for p, kept in zip(mine, found[1], strict=True):
+            p[:] = kept
+        if abs(loss(layers, X, Y) - best) > 1e-9 * best:
+            raise Wrong(
+                "the arrays that come back give another loss than "
+                "best_loss"
+            )
+    return "runs whose best epoch is the first, a middle one, the last"
+
+
+@exercise("2.5", "number")
+def _two_planes(predicted):
+    from lessons.datasets import load_exams
+
+    X, y = load_exams()
+    X = np.hstack([X, np.ones((len(X), 1))])
+    plane, *_ = np.linalg.lstsq(X, y)
+    lowest = np.mean((X @ plane - y) ** 2)
+    if predicted < 0.99 * lowest:
+        raise Wrong("no two linear layers can come as low as that")
+    if predicted > 1.01 * lowest:
+        raise Wrong("training goes on below that")
+    return "the loss that training comes to, to one part in a hundred"
+
+
+@exercise("2.6", "function")
+def _mask(back_to_first):
+    rng = np.random.default_rng(6)
+    given = X, Y, W1, b1, W2, b2 = _network(rng, 5, 3, 4)
+    names = "the gradient by Z", "by W1", "by b1"
+    Z = X @ W1 + b1
+    found = back_to_first(*given)
+    dZ, *pairs = _returned(names, found, (Z, W1, b1))
+    one = np.eye(4)
+    right_gradients(
+        lambda: _loss(Z, Y, one, np.zeros(4), W2, b2), {"Z": dZ}
+    )
+    right_gradients(
+        lambda: _loss(*given), dict(zip(("W1", "b1"), pairs, strict=True))
+    )
+    return "the gradients by Z, W1 and b1"
+
+
 # -- Chapter 3 ------------------------------------------------------------
 
 

@@ -4,14 +4,14 @@
 
 __all__ = [
     "lin",
-    "relu",
     "mse",
-    "he_init",
+    "relu",
     "numerical_gradient",
     "GradArray",
     "mse_grad",
     "relu_grad",
     "lin_grad",
+    "he_init",
     "Linear",
     "ReLU",
     "MSELoss",
@@ -30,13 +30,6 @@ def lin(X: "n in", W: "in out", b: "out"):
     return X @ W + b
 
 
-# %% relu
-@shapes
-def relu(Z: "n out"):
-    """max(Z, 0), entry by entry, of the same shape."""
-    return np.maximum(Z, 0)
-
-
 # %% mse
 @shapes
 def mse(y_hat: "n out", y: "n out"):
@@ -44,17 +37,11 @@ def mse(y_hat: "n out", y: "n out"):
     return float(np.mean((y_hat - y) ** 2))
 
 
-# %% init
-from numpy.random import Generator
-
-
+# %% relu
 @shapes
-def he_init(fan_in: int, fan_out: int, rng: Generator):
-    """Weights (fan_in, fan_out), normal, mean 0, variance 2 / fan_in.
-
-    Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
-    """
-    return rng.normal(size=(fan_in, fan_out)) * np.sqrt(2 / fan_in)
+def relu(Z: "n out"):
+    """max(Z, 0), entry by entry, of the same shape."""
+    return np.maximum(Z, 0)
 
 
 # %% numerical
@@ -135,6 +122,19 @@ def lin_grad(out: "n out", X: "n in", W: "in out", b: "out"):
         X.grad = G @ W.T
 
 
+# %% init
+from numpy.random import Generator
+
+
+@shapes
+def he_init(fan_in: int, fan_out: int, rng: Generator):
+    """Weights (fan_in, fan_out), normal, mean 0, variance 2 / fan_in.
+
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
+    """
+    return rng.normal(size=(fan_in, fan_out)) * np.sqrt(2 / fan_in)
+
+
 # %% classes
 class Linear:
     """lin with its own W (in, out), He-initialised, and b (out,), zero."""
@@ -199,8 +199,7 @@ from lessons.checks import check_gradients, check_layers
 def train(layers, X: "n in", Y: "n out", lr: float, num_epochs: int):
     """Full-batch gradient descent; a list with the loss of each epoch.
 
-    layers: Linear and ReLU objects and others like them, none twice;
-    they are changed in place.
+    layers: Linear, ReLU and the like, none twice; changed in place.
     """
     check_layers(layers)
     parameters = [p for layer in layers for p in layer.parameters()]

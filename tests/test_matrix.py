@@ -1,21 +1,20 @@
-"""Chapter 2: gradients, training and refusals of the matrix network.
+"""Chapter 2: gradients, training and exercises of the matrix network.
 
 Every gradient is compared with a numerical one and with PyTorch's.
 """
-
-import re
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import mse_loss
 
+from lessons.exercises import verdict
+from lessons.gradcheck import gradcheck
 from lessons.matrix import (
     GradArray,
     Linear,
     MSELoss,
     ReLU,
-    check_array,
     he_init,
     lin,
     lin_grad,
@@ -48,36 +47,29 @@ def normal(rng, *shape):
     return rng.normal(size=shape).view(GradArray)
 
 
-def assert_as_nudged(actual, slopes, where):
-    """Within 1e-8, the chapter's tolerance for a central difference."""
-    np.testing.assert_allclose(
-        actual, slopes, rtol=0, atol=1e-8, strict=True, err_msg=where
-    )
-
-
-def assert_as_torch(actual, theirs, where):
-    """Equal but for rounding.
+def assert_gradients(loss, torch_loss, **arrays):
+    """Each array's grad is what nudging finds, and PyTorch's.
 
     An entry is a sum of at most 25 products of order one, through two
-    layers: some hundred roundings of 1.1e-16, and ten times room.
+    layers: some hundred roundings of 1.1e-16 in either program, and five
+    times room.
     """
-    np.testing.assert_allclose(
-        actual, theirs, rtol=0, atol=1e-13, strict=True, err_msg=where
-    )
-
-
-def assert_gradients(loss, torch_loss, **arrays):
-    """Each array's grad is the numerical gradient, and PyTorch's."""
     leaves = {
         name: torch.tensor(np.array(array), requires_grad=True)
         for name, array in arrays.items()
     }
     torch_loss(**leaves).backward()
+    nudged = gradcheck(loss, arrays)
+    assert nudged.ok, nudged
     for name, array in arrays.items():
-        slopes = numerical_gradient(loss, array)
-        theirs = leaves[name].grad.numpy()
-        assert_as_nudged(array.grad, slopes, f"{name}.grad, numerically")
-        assert_as_torch(array.grad, theirs, f"{name}.grad, PyTorch")
+        np.testing.assert_allclose(
+            array.grad,
+            leaves[name].grad.numpy(),
+            rtol=0,
+            atol=1e-13,
+            strict=True,
+            err_msg=name,
+        )
 
 
 # -- The numerical gradient -----------------------------------------------
@@ -88,7 +80,7 @@ def test_numerical_gradient_serves_any_number_of_axes(rng, shape):
     array = np.array(rng.normal(size=shape))
     before = array.copy()
     slopes = numerical_gradient(lambda: float(np.sin(array).sum()), array)
-    assert_as_nudged(slopes, np.cos(array), "by the sum of sines")
+    np.testing.assert_allclose(slopes, np.cos(array), rtol=0, atol=1e-8)
     assert np.array_equal(array, before), "not put back exactly"
 
 
@@ -96,57 +88,9 @@ def test_numerical_gradient_serves_a_view_of_other_memory(rng):
     memory = rng.normal(size=(6, 8))
     before = memory.copy()
     view = memory[::2, 1::3].T
-    assert not view.flags.c_contiguous
     slopes = numerical_gradient(lambda: float(np.sin(memory).sum()), view)
-    assert_as_nudged(slopes, np.cos(view), "by the sum of sines")
+    np.testing.assert_allclose(slopes, np.cos(view), rtol=0, atol=1e-8)
     assert np.array_equal(memory, before), "not put back exactly"
-
-
-def test_numerical_gradient_puts_back_the_very_numbers():
-    array = np.array([1e-12, 0.1, 3.0])  # 1e-12 + h - h is not 1e-12
-    before = array.copy()
-    numerical_gradient(lambda: 0.0, array)
-    assert np.array_equal(array, before)
-
-
-@pytest.mark.parametrize("good_calls", range(4))
-def test_numerical_gradient_puts_back_when_the_loss_raises(
-    rng, good_calls
-):
-    array = rng.normal(size=2)
-    before = array.copy()
-    answers = iter([0.0] * good_calls)
-    with pytest.raises(StopIteration):
-        numerical_gradient(lambda: next(answers), array)
-    assert np.array_equal(array, before)
-
-
-@pytest.mark.parametrize(
-    "array, kind",
-    [
-        (np.ones(3, np.int64), "int64"),
-        (np.ones(3, np.float32), "float32"),
-        (np.ones(3, complex), "complex128"),
-        ([1.0, 2.0], "list"),
-        (1.0, "float"),
-        (None, "NoneType"),
-    ],
-    ids=["int64", "float32", "complex", "list", "float", "None"],
-)
-def test_numerical_gradient_needs_a_float64_array(array, kind):
-    words = f"array: expected a float64 array, got {kind}"
-    with pytest.raises(TypeError, match=f"^{words}$"):
-        numerical_gradient(lambda: 0.0, array)
-
-
-def test_numerical_gradient_needs_a_loss_that_is_a_finite_number():
-    array = np.ones(3)
-    with pytest.raises(ValueError, match=r"^loss\(\) must be finite, got"):
-        numerical_gradient(lambda: np.nan, array)
-    with pytest.raises(
-        TypeError, match=r"^loss\(\) must be a real number"
-    ):
-        numerical_gradient(lambda: array**2, array)
 
 
 # -- An array with a gradient ---------------------------------------------
@@ -160,39 +104,14 @@ def test_a_grad_array_shares_memory_and_has_no_gradient_yet():
     assert array.grad is None
 
 
-def test_a_gradient_is_kept_as_a_plain_array(rng):
-    array, gradient = normal(rng, 3, 5), normal(rng, 3, 5)
-    array.grad = gradient
-    assert type(array.grad) is np.ndarray
-    assert np.array_equal(array.grad, gradient)
-
-
-@pytest.mark.parametrize(
-    "shape", [(5, 3), (15,), (5,), (1, 5), (3, 1), (1, 3, 5), ()], ids=str
-)
-def test_a_gradient_of_another_shape_is_refused(rng, shape):
+def test_a_refused_gradient_leaves_the_old_one(rng):
     array = normal(rng, 3, 5)
-    array.grad = rng.normal(size=(3, 5))
+    array.grad = normal(rng, 3, 5)
     before = array.grad
-    words = f"expected shape (3, 5), float64, got shape {shape}, float64"
-    with pytest.raises(ValueError, match=re.escape(words)):
-        array.grad = np.ones(shape)
-    assert array.grad is before, "the old gradient is lost"
-
-
-@pytest.mark.parametrize("wrong", [np.int64, np.float32, object])
-def test_a_gradient_of_another_dtype_is_refused(wrong):
-    words = re.escape(f"(3,), float64, got shape (3,), {np.dtype(wrong)}")
-    with pytest.raises(ValueError, match=f"^grad: .*{words}$"):
-        np.ones(3).view(GradArray).grad = np.ones(3, wrong)
-
-
-def test_a_float32_array_takes_a_float32_gradient_only():
-    array = np.ones(3, np.float32).view(GradArray)
-    array.grad = np.ones(3, np.float32)
-    assert array.grad.dtype == np.float32
-    with pytest.raises(ValueError, match=r"float32, got .* float64$"):
-        array.grad = np.ones(3)
+    assert type(before) is np.ndarray
+    with pytest.raises(ValueError, match="expected shape"):
+        array.grad = np.ones((5, 3))
+    assert array.grad is before
 
 
 @pytest.mark.parametrize(
@@ -200,14 +119,12 @@ def test_a_float32_array_takes_a_float32_gradient_only():
     [
         lambda array: array[0],
         lambda array: array[:],
-        lambda array: array.T,
         lambda array: array.copy(),
         lambda array: array * 2,
-        lambda array: array + array,
         lambda array: np.maximum(array, 0),
         lambda array: array.sum(axis=0),
     ],
-    ids=["row", "slice", "T", "copy", "times", "plus", "maximum", "sum"],
+    ids=["row", "slice", "copy", "times", "maximum", "sum"],
 )
 def test_what_is_made_from_an_array_has_no_gradient(rng, derive):
     array = normal(rng, 3, 5)
@@ -421,28 +338,6 @@ def test_the_seed_decides_the_weights():
     assert (one != other).all()
 
 
-@pytest.mark.parametrize(
-    "make, names",
-    [
-        (he_init, ("fan_in", "fan_out")),
-        (Linear, ("Linear: in_features", "Linear: out_features")),
-    ],
-    ids=["he_init", "Linear"],
-)
-@pytest.mark.parametrize(
-    "sizes, k", [((0, 5), 0), ((3, 0), 1), ((-1, 5), 0), ((3, -1), 1)]
-)
-def test_sizes_below_1_are_refused(rng, make, names, sizes, k):
-    words = f"{names[k]} must be at least 1, got {sizes[k]}"
-    with pytest.raises(ValueError, match=f"^{words}$"):
-        make(*sizes, rng=rng)
-
-
-def test_weights_are_drawn_from_a_generator_alone():
-    with pytest.raises(TypeError, match="rng: expected a Generator"):
-        he_init(3, 5, np.random.RandomState(0))
-
-
 # -- Training -------------------------------------------------------------
 
 
@@ -527,293 +422,129 @@ def test_training_returns_the_loss_before_each_update(rng):
     assert len(losses) == 20
 
 
-@pytest.mark.parametrize(
-    "lr, num_epochs, words",
-    [
-        (0, 1, "lr must be above 0, got 0"),
-        (-0.1, 1, "lr must be above 0, got -0.1"),
-        (np.nan, 1, "lr must be finite, got nan"),
-        (np.inf, 1, "lr must be finite, got inf"),
-        (0.1, 0, "num_epochs must be at least 1, got 0"),
-        (0.1, -1, "num_epochs must be at least 1, got -1"),
-    ],
-)
-def test_training_refuses_its_settings_in_words(
-    rng, lr, num_epochs, words
+# -- Exercises: what each verdict says of wrong answers -------------------
+
+
+def slipped(slip):
+    """The answer to 2.1, but for a slip in its four gradients."""
+
+    def answer(X, Y, W1, b1, W2, b2):
+        Z = X @ W1 + b1
+        A = np.maximum(Z, 0)
+        G = 2 * (A @ W2 + b2 - Y) / len(Y)
+        G1 = (G @ W2.T) * (Z > 0)
+        right = X.T @ G1, G1.sum(axis=0), A.T @ G, G.sum(axis=0)
+        return slip(*right)
+
+    return answer
+
+
+def mae(y_hat, y):
+    return float(np.mean(np.abs(y_hat - y)))
+
+
+def mae_grad(factor):
+    def answer(y_hat, y):
+        y_hat.grad = factor(y) * np.sign(y_hat - y) / y_hat.size
+
+    return mae, answer
+
+
+def leaky(slope, base=ReLU):
+    class Answer(base):
+        def forward(self, Z):
+            self.Z, self.out = (
+                Z,
+                np.where(Z > 0, Z, Z / 10).view(GradArray),
+            )
+            return self.out
+
+        def backward(self):
+            self.Z.grad = slope(self.out.grad, self.Z)
+
+    return Answer
+
+
+def masked(mask, factor=1):
+    def answer(X, Y, W1, b1, W2, b2):
+        Z = X @ W1 + b1
+        A = np.maximum(Z, 0)
+        G = factor * 2 * (A @ W2 + b2 - Y) / len(Y)
+        G = (G @ W2.T) * mask(Z)
+        return G, X.T @ G, G.sum(axis=0)
+
+    return answer
+
+
+def remember(before):
+    """An answer to 2.4 that copies before or after the step."""
+
+    def answer(layers, X, Y, lr, num_epochs):
+        parameters = [p for layer in layers for p in layer.parameters()]
+        best_loss = np.inf
+        for _ in range(num_epochs):
+            old = [p.copy() for p in parameters]
+            [loss] = train(layers, X, Y, lr, num_epochs=1)
+            if loss < best_loss:
+                best_loss = loss
+                best = old if before else [p.copy() for p in parameters]
+        return best_loss, best
+
+    return answer
+
+
+def right_slope(G, Z):
+    return G * np.where(Z > 0, 1, 0.1)
+
+
+WRONG = [
+    ("2.1", [slipped(lambda *g: [-x for x in g])], "the sign is turned"),
+    ("2.1", [slipped(lambda W1, *g: (W1 / 2, *g))], "2 times too small"),
+    ("2.1", [slipped(lambda W1, *g: (W1[::-1], *g))], "reverse"),
+    ("2.1", [slipped(lambda W1, *g: (W1.T, *g))], "expected shape"),
+    ("2.1", [slipped(lambda *g: g[:3])], "expected to get back"),
+    ("2.2", mae_grad(lambda y: -1), "the sign is turned"),
+    ("2.2", mae_grad(np.size), "times too large"),
+    ("2.2", mae_grad(lambda y: 0.5), "2 times too small"),
+    ("2.2", (lambda y_hat, y: 0.0, mae), "mae: another value"),
+    (
+        "2.3",
+        [leaky(lambda G, Z: -right_slope(G, Z))],
+        "the sign is turned",
+    ),
+    ("2.3", [leaky(lambda G, Z: 2 * right_slope(G, Z))], "2 times too"),
+    ("2.3", [leaky(lambda G, Z: right_slope(G, Z) / 2)], "too small"),
+    ("2.3", [leaky(lambda G, Z: G * (Z > 0))], "wrong"),
+    ("2.3", [leaky(right_slope, object)], "parameters()"),
+    ("2.3", [ReLU], "the output: another value"),
+    ("2.4", [remember(before=False)], "another loss"),
+    ("2.5", [0.01387], "goes on below"),
+    ("2.5", [0.0001], "as low as that"),
+    ("2.6", [masked(lambda Z: Z < np.inf)], "mask is missing"),
+    ("2.6", [masked(lambda Z: Z > 0, -1)], "the sign is turned"),
+    ("2.6", [masked(lambda Z: Z > 0, 2)], "2 times too large"),
+]
+SOLVED = [
+    ("2.1", [slipped(lambda *g: g)]),
+    ("2.2", mae_grad(lambda y: 1)),
+    ("2.3", [leaky(right_slope)]),
+    ("2.4", [remember(before=True)]),
+    ("2.5", [0.000143]),
+    ("2.6", [masked(lambda Z: Z > 0)]),
+]
+
+
+@pytest.mark.parametrize(("name", "answers", "words"), WRONG)
+def test_a_wrong_answer_is_told_what_is_wrong(
+    name, answers, words, capsys
 ):
-    layers = network(rng, 3, 5, 1)
-    before = {name: p.copy() for name, p in parameters(layers).items()}
-    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
-        train(layers, np.ones((4, 3)), np.ones((4, 1)), lr, num_epochs)
-    for name, p in parameters(layers).items():
-        assert np.array_equal(p, before[name]), name
+    verdict(name, *answers)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{name}: not yet")
+    assert words in said
 
 
-# -- Arrays that are refused ----------------------------------------------
-
-X, W, b = np.ones((4, 3)), np.ones((3, 5)), np.ones(5)
-Z = np.ones((4, 5))
-
-
-def linear():
-    return Linear(3, 5, rng=np.random.default_rng(0))
-
-
-# Every way for an array to come in: its name in the message, a good
-# array, the call.
-ENTRANCES = {
-    "lin-X": ("X", X, lambda array: lin(array, W, b)),
-    "lin-W": ("W", W, lambda array: lin(X, array, b)),
-    "lin-b": ("b", b, lambda array: lin(X, W, array)),
-    "relu": ("Z", Z, relu),
-    "mse-y_hat": ("y_hat", Z, lambda array: mse(array, Z)),
-    "mse-y": ("y", Z, lambda array: mse(Z, array)),
-    "mse_grad-y": (
-        "y",
-        Z,
-        lambda array: mse_grad(Z.view(GradArray), array),
-    ),
-    "Linear": ("X", X, lambda array: linear().forward(array)),
-    "ReLU": ("Z", Z, lambda array: ReLU().forward(array)),
-    "MSELoss-y_hat": (
-        "y_hat",
-        Z,
-        lambda array: MSELoss().forward(array, Z),
-    ),
-    "MSELoss-y": ("y", Z, lambda array: MSELoss().forward(Z, array)),
-    "train-X": ("X", X, lambda array: train([linear()], array, Z, 0.1, 1)),
-    "train-Y": ("y", Z, lambda array: train([linear()], X, array, 0.1, 1)),
-}
-each_entrance = pytest.mark.parametrize(
-    "name, good, call", ENTRANCES.values(), ids=ENTRANCES
-)
-
-
-@each_entrance
-def test_a_good_array_is_accepted(name, good, call):
-    call(good)
-
-
-@pytest.mark.parametrize(
-    "convert, kind",
-    [
-        (lambda good: good.astype(np.int64), "int64"),
-        (lambda good: good.astype(np.float32), "float32"),
-        (lambda good: good.astype(bool), "bool"),
-        (lambda good: good.tolist(), "list"),
-        (lambda good: torch.tensor(good), "torch.float64"),
-        (lambda good: good.max(), "float64"),
-        (lambda good: None, "NoneType"),
-    ],
-    ids=["int64", "float32", "bool", "list", "Tensor", "scalar", "None"],
-)
-@each_entrance
-def test_what_is_no_float64_array_is_refused(
-    name, good, call, convert, kind
-):
-    words = f"{name}: expected a float64 array, got {kind}"
-    with pytest.raises(TypeError, match=f"^{words}$"):
-        call(convert(good))
-
-
-@pytest.mark.parametrize(
-    "reshape",
-    [
-        lambda good: good[None],
-        lambda good: np.array(good[0]),
-    ],
-    ids=["axis-more", "axis-fewer"],
-)
-@each_entrance
-def test_arrays_of_other_axes_are_refused(name, good, call, reshape):
-    bad = reshape(good)
-    words = (
-        rf"{name}: expected shape \(.*\), got {re.escape(str(bad.shape))}"
-    )
-    with pytest.raises(ValueError, match=f"^{words}$"):
-        call(bad)
-
-
-@each_entrance
-def test_an_empty_array_is_refused(name, good, call):
-    bad = good[:0]
-    words = {
-        f"{name} is empty: its shape is {bad.shape}",
-        # Where another array has already settled the number of rows.
-        f"{name}: expected shape {good.shape}, got {bad.shape}",
-    }
-    with pytest.raises(ValueError) as refusal:
-        call(bad)
-    assert str(refusal.value) in words
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@each_entrance
-def test_one_entry_that_is_not_finite_is_refused(name, good, call, value):
-    bad = good.copy()
-    bad.flat[-1] = value
-    words = f"{name}: expected finite numbers, got nan or inf"
-    with pytest.raises(ValueError, match=f"^{words}$"):
-        call(bad)
-
-
-def with_grad(*shape):
-    out = np.ones(shape).view(GradArray)
-    out.grad = np.ones(shape)
-    return out
-
-
-# NumPy would stretch each of these, or fail where the cause is far away.
-STRETCHED = {
-    "a column of targets as (n,)": (
-        lambda: mse(np.ones((25, 1)), np.ones(25)),
-        "y: expected shape (25, 1), got (25,)",
-    ),
-    "one target for all answers": (
-        lambda: mse(np.ones((25, 1)), np.ones((1, 1))),
-        "y: expected shape (25, 1), got (1, 1)",
-    ),
-    "one answer for all targets": (
-        lambda: mse(np.ones((1, 1)), np.ones((25, 1))),
-        "y: expected shape (1, 1), got (25, 1)",
-    ),
-    "one column for two": (
-        lambda: mse(np.ones((25, 2)), np.ones((25, 1))),
-        "y: expected shape (25, 2), got (25, 1)",
-    ),
-    "mse_grad, targets as (n,)": (
-        lambda: mse_grad(with_grad(25, 1), np.ones(25)),
-        "y: expected shape (25, 1), got (25,)",
-    ),
-    "mse_grad, one target for all": (
-        lambda: mse_grad(with_grad(25, 1), np.ones((1, 1))),
-        "y: expected shape (25, 1), got (1, 1)",
-    ),
-    "MSELoss, targets as (n,)": (
-        lambda: MSELoss().forward(np.ones((25, 1)), np.ones(25)),
-        "y: expected shape (25, 1), got (25,)",
-    ),
-    "one bias for five units": (
-        lambda: lin(X, W, np.ones(1)),
-        "b: expected shape (5,), got (1,)",
-    ),
-    "biases as a row": (
-        lambda: lin(X, W, np.ones((1, 5))),
-        "b: expected shape (5,), got (1, 5)",
-    ),
-    "weights transposed": (
-        lambda: lin(X, W.T, np.ones(3)),
-        "X: expected shape (n, 5), got (4, 3)",
-    ),
-    "one feature for three": (
-        lambda: linear().forward(np.ones((4, 1))),
-        "X: expected shape (n, 3), got (4, 1)",
-    ),
-    "relu_grad, one row of gradients": (
-        lambda: relu_grad(with_grad(1, 5), Z.view(GradArray)),
-        "out.grad: expected shape (4, 5), got (1, 5)",
-    ),
-    "lin_grad, one row of gradients": (
-        lambda: lin_grad(with_grad(1, 5), X, W, b),
-        "out.grad: expected shape (4, 5), got (1, 5)",
-    ),
-    "lin_grad, one column of gradients": (
-        lambda: lin_grad(with_grad(4, 1), X, W, b),
-        "out.grad: expected shape (4, 5), got (4, 1)",
-    ),
-    "lin_grad, b of another length": (
-        lambda: lin_grad(
-            with_grad(4, 5), X, W.view(GradArray), with_grad(1)
-        ),
-        "b: expected shape (5,), got (1,)",
-    ),
-    "train, one row against four": (
-        lambda: train([linear()], np.ones((1, 3)), Z, 0.1, 1),
-        "y: expected shape (1, 5), got (4, 5)",
-    ),
-    "lin, weights of one axis": (
-        lambda: lin(X, np.ones(3), b),
-        "W: expected shape (in, out), got (3,)",
-    ),
-    "relu_grad, one axis": (
-        lambda: relu_grad(with_grad(3), np.ones(3).view(GradArray)),
-        "Z: expected shape (n, out), got (3,)",
-    ),
-    "mse_grad, one axis": (
-        lambda: mse_grad(np.ones(3), np.ones(3)),
-        "y_hat: expected shape (n, out), got (3,)",
-    ),
-    "check_array, a size that is stated": (
-        lambda: check_array("W", W, ("n", 3)),
-        "W: expected shape (n, 3), got (3, 5)",
-    ),
-}
-
-
-@pytest.mark.parametrize("call, words", STRETCHED.values(), ids=STRETCHED)
-def test_nothing_is_stretched_to_fit(call, words):
-    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
-        call()
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_gradient_that_is_not_finite_goes_no_further_back(value):
-    out = with_grad(4, 5)
-    out.grad[-1, -1] = value
-    words = "out.grad: expected finite numbers, got nan or inf"
-    with pytest.raises(ValueError, match=f"^{words}$"):
-        relu_grad(out, Z.view(GradArray))
-    with pytest.raises(ValueError, match=f"^{words}$"):
-        lin_grad(out, X, W.view(GradArray), b.view(GradArray))
-
-
-# -- Steps out of order ---------------------------------------------------
-
-
-@pytest.mark.parametrize("layer", [linear(), ReLU(), MSELoss()], ids=repr)
-def test_backward_before_forward_is_refused(layer):
-    with pytest.raises(RuntimeError, match="needs forward first"):
-        layer.backward()
-
-
-def test_a_new_layer_remembers_nothing():
-    assert linear().X is None and linear().out is None
-
-
-def test_weights_without_room_for_a_gradient_are_named():
-    with pytest.raises(
-        TypeError, match=r"^W: expected a GradArray, got ndarray$"
-    ):
-        lin_grad(with_grad(4, 5), X, W, b)
-
-
-@pytest.mark.parametrize("layer", [linear(), ReLU()], ids=repr)
-def test_backward_before_that_of_the_loss_is_refused(layer):
-    layer.forward(X.view(GradArray))
-    with pytest.raises(RuntimeError, match="output has no gradient yet"):
-        layer.backward()
-
-
-@pytest.mark.parametrize("layer", [linear(), ReLU()], ids=repr)
-def test_a_new_forward_forgets_the_old_gradient(layer):
-    out = layer.forward(X.view(GradArray))
-    out.grad = np.ones(out.shape)
-    layer.forward(X.view(GradArray))
-    with pytest.raises(RuntimeError, match="output has no gradient yet"):
-        layer.backward()
-
-
-# -- Printing -------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "layer, text",
-    [
-        (linear(), "Linear(3, 5)"),
-        (ReLU(), "ReLU()"),
-        (MSELoss(), "MSELoss()"),
-    ],
-    ids=["Linear", "ReLU", "MSELoss"],
-)
-def test_a_layer_prints_as_its_class_and_sizes(layer, text):
-    assert repr(layer) == text
+@pytest.mark.parametrize(("name", "answers"), SOLVED)
+def test_a_right_answer_is_told_so(name, answers, capsys):
+    verdict(name, *answers, counts=False)
+    assert capsys.readouterr().out.startswith(f"{name}: solved")
