@@ -39,7 +39,7 @@ book: $(SITE) ## Build the site, to read it: _build/html/index.html
 
 .PHONY: lab
 lab: $(INSTALLED) ## Open the chapters in JupyterLab, to run and change them
-	$(BIN)/python -m jupyter lab book
+	$(BIN)/python -m jupyterlab book
 
 .PHONY: prose
 prose: $(INSTALLED) ## Check spelling, form and numbers of the text, in seconds
