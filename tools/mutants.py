@@ -1,249 +1,234 @@
 """Break the modules on purpose and see the tests fail: ``make mutants``.
 
-mutmut changes one thing in one function at a time, a sign, a number, a
-word, and runs the tests that reach the function; pyproject.toml says
-which. A mutant that passes them all has survived: either a test is
-missing, or the change changes nothing that matters, and then
-tests/survivors.toml says why.
+One thing in one function is changed at a time: a sign, a number, a
+transpose, an argument, a guard that goes. The tests of the module run on
+a copy of the course with that change. A change that they let through has
+survived: a test is missing, or the change changes nothing that matters,
+and then tests/survivors.toml says why.
 
-Works in the current folder, the course's. With names of modules, such as
-``chain xor``, for those alone; only a whole run that finds nothing wrong
-writes the table of the site. To look at a mutant afterwards:
-``.venv/bin/mutmut show NAME``.
+    make mutants
+    .venv/bin/python -m tools.mutants modules mnist
+
+Only a run of all modules that finds nothing wrong writes the table of
+the site.
 """
 
+import ast
+import copy
 import csv
-import json
+import importlib
 import os
-import re
-import shutil
-import subprocess
+import signal
 import sys
+import tempfile
 import tomllib
-from collections import Counter
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from mutmut.mutation.data import SourceFileMutationData
-from mutmut.mutation.diff_apply import get_diff_for_mutant
-from mutmut.stats import status_by_exit_code
 
-MUTANTS = Path("mutants")  # mutmut's copy of the course
 SURVIVORS = Path("tests", "survivors.toml")
 TABLE = Path("book", "_results", "mutants.csv")
-LEAST = 0.95  # of all mutants
-STATUSES = ["killed", "survived", "no tests", "timeout"]
-SUSPICIOUS = 35  # mutmut's exit code for it
-COLUMNS = ["module", "mutants", *STATUSES]
-# A thread each: mutmut runs as many mutants at a time as there are cores.
-THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+MODULES = (
+    "chain",
+    "matrix",
+    "modules",
+    "xor",
+    "mnist",
+    "checks",
+    "datasets",
+)
+ALSO = "tests/test_properties.py", "tests/test_refusals.py"
+MOST = 300  # seconds; a change after which the tests hang is noticed
+SWAPS = {
+    **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div},
+    **{ast.Div: ast.Mult, ast.MatMult: ast.Mult, ast.Pow: ast.Mult},
+    **{ast.FloorDiv: ast.Div, ast.Lt: ast.LtE, ast.LtE: ast.Lt},
+    **{ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq},
+    **{ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
+    **{ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or},
+    ast.Or: ast.And,
+}
 
 
 class Change(NamedTuple):
-    """What a mutant is, whichever number mutmut gives it."""
-
-    function: str  # chain.Linear.forward
-    was: str  # the lines that it takes out, as one
-    now: str  # the lines that it puts in, as one
+    function: str  # modules.Linear.bwd
+    was: str  # the first line of the statement
+    now: str
 
 
-def function_of(mutant):
-    """chain.Linear.forward for lessons.chain.xǁLinearǁforward__mutmut_1.
-
-    Outside a class: chain.train for lessons.chain.x_train__mutmut_1.
-    """
-    module, name = re.fullmatch(
-        r"lessons\.(\w+)\.x(.+)__mutmut_\d+", mutant
-    ).groups()
-    name = name[1:].replace("ǁ", ".")
-    return f"{module}.{name}"
-
-
-def change_of(mutant, difference):
-    """The Change that a unified difference shows."""
-    body = difference.splitlines()[2:]
-    was, now = (
-        " ".join(line[1:].strip() for line in body if line[0] == sign)
-        for sign in "-+"
-    )
-    return Change(function_of(mutant), was, now)
-
-
-def read_changes(mutants):
-    """{mutant: Change} for each, from mutmut's copy."""
-    return {
-        mutant: change_of(
-            mutant,
-            get_diff_for_mutant(
-                mutant, path=f"lessons/{mutant.split('.')[1]}.py"
-            ),
-        )
-        for mutant in mutants
-    }
+def variants(node):
+    """Yield what might stand in a node's place by mistake."""
+    match node:
+        case ast.operator() | ast.cmpop() | ast.boolop():
+            if type(node) in SWAPS:
+                yield SWAPS[type(node)]()
+        case ast.UnaryOp(operand=value):
+            yield value
+        case ast.Attribute(value, "T"):
+            yield value
+        case ast.Constant(bool()):
+            yield ast.Constant(not node.value)
+        case ast.Constant(int() | float()):
+            yield ast.Constant(node.value + 1)
+        case ast.Call(args=[ast.expr() as value], keywords=[]) if not (
+            isinstance(value, ast.Starred)
+        ):
+            yield value  # reversed(layers) and np.exp(x), and guards
+        case ast.Call():
+            for k, keyword in enumerate(node.keywords):
+                if keyword.arg != "strict":
+                    rest = node.keywords[:k] + node.keywords[k + 1 :]
+                    yield ast.Call(node.func, node.args, rest)
+        case ast.FunctionDef(decorator_list=[_, *_]):
+            bare = copy.copy(node)
+            bare.decorator_list = []
+            yield bare
+        case ast.Expr(ast.Constant()):  # a docstring
+            return
+        case ast.Expr() | ast.Assign() | ast.AugAssign() | ast.If():
+            yield ast.Pass()
 
 
-def read_survivors(path):
-    """A Counter of the listed Changes; ValueError where a reason lacks."""
-    listed = Counter()
-    for entry in tomllib.loads(path.read_text("utf-8"))["survivor"]:
+def changes(parent, tree, where, line=None):
+    """Yield every Change of what is in parent, with the module's text."""
+    for field, value in ast.iter_fields(parent):
+        if field in ("annotation", "returns"):
+            continue
+        many = value if isinstance(value, list) else [value]
+        for k, node in enumerate(many):
+            if not isinstance(node, ast.AST):
+                continue
+            named = isinstance(node, ast.FunctionDef | ast.ClassDef)
+            if parent is tree and not named:
+                continue
+            inside = f"{where}.{node.name}" if named else where
+            at = node if isinstance(node, ast.stmt) else line
+            for new in variants(node):
+                was = first_line(at)
+                put(parent, field, k, new)
+                now = first_line(new if at is node else at)
+                yield Change(inside, was, now), ast.unparse(tree)
+                put(parent, field, k, node)
+            yield from changes(node, tree, inside, at)
+
+
+def put(parent, field, k, node):
+    value = getattr(parent, field)
+    if isinstance(value, list):
+        value[k] = node
+    else:
+        setattr(parent, field, node)
+
+
+def first_line(node):
+    node = ast.fix_missing_locations(copy.deepcopy(node))
+    return ast.unparse(node).splitlines()[0]
+
+
+def mutants(name):
+    """Yield (module, Change, text) for each, in functions and classes."""
+    tree = ast.parse(Path("lessons", f"{name}.py").read_text("utf-8"))
+    for change, text in changes(tree, tree, name):
+        yield name, change, text
+
+
+def noticed(mutant):
+    """Whether a test of the module fails, in a copy with the change."""
+    name, _, text = mutant
+    with tempfile.TemporaryDirectory() as folder:
+        for path in Path.cwd().iterdir():
+            if path.name not in ("lessons", ".git"):
+                Path(folder, path.name).symlink_to(path)
+        for path in Path("lessons").resolve().iterdir():
+            Path(folder, "lessons").mkdir(exist_ok=True)
+            if path.stem != name:
+                Path(folder, "lessons", path.name).symlink_to(path)
+        Path(folder, "lessons", f"{name}.py").write_text(text, "utf-8")
+        os.chdir(folder)
+        sys.path.insert(0, folder)
+        sys.dont_write_bytecode = True
+        # None of its plugins is needed, and each takes its time.
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        tests = [f"tests/test_{name}.py", *ALSO]
+        tests = [test for test in tests if Path(test).exists()]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        signal.alarm(MOST)
+        signal.signal(signal.SIGALRM, too_long)
+        options = "-x -q --tb=no -p no:cacheprovider --rootdir=."
+        code = pytest.main([*options.split(), *tests])
+        signal.alarm(0)
+        os.chdir("/")
+    # 1: a test fails; 2: the module can no longer be imported.
+    if code not in (0, 1, 2):
+        raise RuntimeError(f"pytest ended with {code} in {tests}")
+    return code != 0
+
+
+def too_long(*_):
+    raise TimeoutError("the tests take too long")
+
+
+def read_survivors(names):
+    """The Changes that may survive; ValueError where a reason lacks."""
+    listed = []
+    for entry in tomllib.loads(SURVIVORS.read_text("utf-8"))["survivor"]:
         if not entry["reason"].strip():
-            raise ValueError(f"{path}: no reason for {entry['was']}")
+            raise ValueError(f"{SURVIVORS}: no reason for {entry['was']}")
         for now in entry["now"]:
-            listed[Change(entry["function"], entry["was"], now)] += 1
-    return listed
+            listed.append(Change(entry["function"], entry["was"], now))
+    return [c for c in listed if c.function.split(".")[0] in names]
 
 
-def pytest_sessionfinish(exitstatus):
-    """As a plugin of mutmut's pytest: no verdict without the tests.
-
-    Where one is not found by its name, mutmut would count the mutant as
-    killed. (A name with a line break is not, the second time that one
-    process collects it.)
-    """
-    if exitstatus == pytest.ExitCode.USAGE_ERROR:
-        os._exit(SUSPICIOUS)
-
-
-def run(*command, cwd=None, **environment):
-    subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **THREADS, **environment},
-        check=True,
+def judge(name, pool):
+    """Return the changes of a module, and those that no test notices."""
+    text = Path("lessons", f"{name}.py").read_text("utf-8")
+    if pool.apply(noticed, [(name, None, text)]):
+        sys.exit(f"{name}: its tests must pass before it is broken")
+    every = [*mutants(name)]
+    found = pool.map(noticed, every, chunksize=1)
+    left = [
+        change
+        for (_, change, _), ok in zip(every, found, strict=True)
+        if not ok
+    ]
+    print(
+        f"{name}: {len(every)} changes, {len(left)} survived", flush=True
     )
+    return every, left
 
 
-def run_mutmut(arguments):
-    """Make every mutant anew; test those of the named modules, or all."""
-    shutil.rmtree(MUTANTS, ignore_errors=True)
-    mutmut = Path(sys.executable).with_name("mutmut")
-    run(mutmut, "run", *(f"lessons.{name}.*" for name in arguments))
-
-
-def read_statuses(modules):
-    """{mutant: status} for each of the modules, from mutmut's copy."""
-    found = {}
-    for name in modules:
-        data = SourceFileMutationData(path=f"lessons/{name}.py")
-        data.load()
-        for mutant, code in data.exit_code_by_key.items():
-            found[mutant] = status_by_exit_code[code]
-    return found
-
-
-def run_without_mutant():
-    """Run the tests as mutmut does for a mutant, but without one.
-
-    Each by its name, the quickest first. If that alone made a test fail,
-    or a name did not lead to its test, every mutant would seem killed.
-    """
-    stats = (MUTANTS / "mutmut-stats.json").read_text("utf-8")
-    durations = json.loads(stats)["duration_by_test"]
-    names = sorted(durations, key=durations.get)
-    (MUTANTS / "names").write_text("\n".join(names), "utf-8")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--rootdir=."]
-    run(*command, "@names", cwd=MUTANTS, MUTANT_UNDER_TEST="")
-
-
-def tabulate(statuses, modules):
-    """A row for each module, and one for all."""
-    rows = []
-    for name in modules:
-        counts = Counter(
-            status
-            for mutant, status in statuses.items()
-            if mutant.startswith(f"lessons.{name}.")
+def main(names, heavy=("numpy", "torch", "sklearn")):
+    for package in heavy:  # once, and not for each mutant
+        importlib.import_module(package)
+    table, wrong = [], []
+    listed = read_survivors(names or MODULES)
+    with get_context("fork").Pool(
+        os.cpu_count(), maxtasksperchild=1
+    ) as pool:
+        for name in names or MODULES:
+            every, left = judge(name, pool)
+            table.append(
+                [name, len(every), len(every) - len(left), len(left)]
+            )
+            wrong += [("survived", c) for c in left if c not in listed]
+            listed = [c for c in listed if c not in left]
+    wrong += [("listed, but noticed or gone", c) for c in listed]
+    for what, c in wrong:
+        print(f"{c.function}: {what}\n  - {c.was}\n  + {c.now}")
+    if wrong:
+        print(
+            f"Write a test for what survived, or say in {SURVIVORS} why "
+            "none can notice it; take what is gone off that list."
         )
-        row = [name, counts.total()]
-        rows.append(row + [counts[status] for status in STATUSES])
-    numbers = zip(*(row[1:] for row in rows), strict=True)
-    return [*rows, ["all", *map(sum, numbers)]]
-
-
-def write_table(rows):
-    """Store what the site shows: what is not killed has survived."""
-    lines = [["module", "mutants", "killed", "survived"]]
-    for name, total, killed, *_ in rows:
-        lines.append([name, total, killed, total - killed])
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(lines)
-
-
-def complaints(statuses, changes, listed):
-    """Yield what is wrong: with mutants, then with the list.
-
-    statuses: {mutant: status}. changes: {mutant: Change}, of survivors
-    at least. listed: a Counter of Changes.
-    """
-    survived = Counter()
-    for mutant, status in statuses.items():
-        if status in ("survived", "no tests"):
-            change = changes[mutant]
-            survived[change] += 1
-            if survived[change] > listed[change]:
-                yield (
-                    f"{change.function}: {status}\n  - {change.was}\n"
-                    f"  + {change.now}\n  Write a test that fails on it "
-                    f"({mutant}),\n  or say in {SURVIVORS} why none can."
-                )
-        elif status != "killed":  # a timeout, a crash: no verdict
-            yield f"{mutant}: {status}\n  Run it again on its own."
-    for change in listed - survived:
-        known = change in changes.values()
-        why = "a test kills it now" if known else "there is no such mutant"
-        yield (
-            f"{change.function}: listed in {SURVIVORS}, but {why}\n"
-            f"  - {change.was}\n  + {change.now}\n  Take it off the list."
-        )
-
-
-def main(arguments):
-    every = sorted(
-        path.stem
-        for path in Path("lessons").glob("*.py")
-        if path.stem != "__init__"
-    )
-    modules = arguments or every
-    if unknown := set(modules) - set(every):
-        print(f"Not in lessons: {unknown}; there are {every}")
-        return 2
-    listed = Counter(
-        {
-            change: count
-            for change, count in read_survivors(SURVIVORS).items()
-            if not arguments or change.function.split(".")[0] in modules
-        }
-    )
-    try:
-        run_mutmut(arguments)
-        run_without_mutant()
-    except subprocess.CalledProcessError:
-        print("The tests must pass before anything is broken: see above.")
         return 1
-    statuses = read_statuses(modules)
-    functions = {change.function for change in listed}
-    changes = read_changes(
-        mutant
-        for mutant, status in statuses.items()
-        if status in ("survived", "no tests")
-        or function_of(mutant) in functions
-    )
-
-    rows = tabulate(statuses, modules)
-    print(("{:10}" + "{:>10}" * 5).format(*COLUMNS))
-    for row in rows:
-        print(("{:10}" + "{:10}" * 5).format(*row))
-    wrong = list(complaints(statuses, changes, listed))
-    _, total, killed, *_ = rows[-1]
-    share = killed / total
-    print(f"{share:.1%} killed, at least {LEAST:.0%} wanted")
-    print(*wrong, sep="\n")
-    if wrong or share < LEAST:
-        return 1
-    if not arguments:
-        write_table(rows)
-        print(f"{TABLE}: written")
+    if not names:
+        sums = [sum(column) for column in [*zip(*table, strict=True)][1:]]
+        with TABLE.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["module", "changes", "noticed", "survived"])
+            writer.writerows([*table, ["all", *sums]])
     return 0
 
 
