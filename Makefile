@@ -147,7 +147,7 @@ lock: ## Resolve the requirements anew and write constraints.txt
 
 .PHONY: clean
 clean: ## Remove the site and the caches
-	rm -rf _build mutants build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name '.venv*' -prune -o \
 	  -name __pycache__ -type d -prune -exec rm -rf {} +
 
