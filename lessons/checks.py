@@ -18,6 +18,7 @@ __all__ = [
     "check_gradients",
     "check_labels",
     "check_layers",
+    "check_log_p",
     "check_parameters",
     "check_positive",
     "check_same_arrays",
@@ -300,7 +301,10 @@ def forward_pass(call):
     @functools.wraps(call)
     def guarded(self, *args):
         _look(type(self).forward, "n in")((self, *args), {})
-        out = call(self, *args)
+        try:
+            out = call(self, *args)
+        except NotFinite as error:
+            raise NotFinite(f"{error}; {_origin(args[0])}") from None
         if out is None:
             name = type(self).__name__
             raise TypeError(f"{name}.forward returns None, not its output")
@@ -502,6 +506,16 @@ def check_labels(y, logits):
         raise ValueError(
             f"labels: expected 0 to {columns - 1}, got {y.min()} to "
             f"{y.max()}"
+        )
+
+
+def check_log_p(log_p, y):
+    """check_labels, and ValueError where a probability is above 1."""
+    check_labels(y, log_p)
+    if log_p.max() > 1e-6:  # room for roundings
+        raise ValueError(
+            "nll: expected logarithms of probabilities, none above 0, got "
+            f"{log_p.max()}: write log_softmax(logits)"
         )
 
 

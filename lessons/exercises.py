@@ -617,3 +617,183 @@ def _right_backward(layer, X, **parameters):
 
 
 # -- Chapter 5 ------------------------------------------------------------
+
+
+@exercise("5.1", "class")
+def _soft_labels(loss_class):
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from lessons.matrix import GradArray
+
+    rng = np.random.default_rng(51)
+    for n, out in (5, 2), (3, 4), (7, 10):
+        y_hat = 2 * rng.normal(size=(n, out)).view(GradArray)
+        y, loss_fn = rng.integers(out, size=n), loss_class()
+        kept = np.array(y_hat), torch.tensor(y)
+        theirs = cross_entropy(
+            torch.tensor(kept[0]), kept[1], label_smoothing=0.1
+        )
+        same("the loss", loss_fn(y_hat, y), theirs.item())
+        loss_fn.backward()
+        if y_hat.grad is None:
+            raise Wrong("bwd writes no y_hat.grad")
+        right_gradients(
+            lambda a=y_hat, b=y, f=loss_fn: f(a, b), {"y_hat": y_hat}
+        )
+        unchanged("y_hat", y_hat, kept[0])
+        unchanged("y", y, kept[1].numpy())
+    return "three batches, of 2, 4 and 10 classes"
+
+
+@exercise("5.2", "function")
+def _yes_or_no(loss_and_gradient):
+    rng = np.random.default_rng(52)
+    far = np.array([[1e4], [1e4], [-1e4], [-1e4], [0.0]])
+    cases = [(rng.normal(size=(n, 1)), n) for n in (1, 4, 7)] + [(far, 5)]
+    for z, n in cases:
+        y = (np.arange(n) % 2).reshape(n, 1)
+        kept = z.copy(), y.copy()
+        with np.errstate(all="ignore"):
+            answer = loss_and_gradient(z, y)
+            if not isinstance(answer, tuple) or len(answer) != 2:
+                raise Wrong(
+                    f"expected a loss and a gradient, got {answer!r}"
+                )
+            p = np.exp(-np.logaddexp(0, -z))
+        at = "scores of 10,000: " if z is far else ""
+        loss = np.mean(np.logaddexp(0, z) - y * z)
+        same(f"{at}the loss", answer[0], loss)
+        gradient = np.asarray(answer[1], float)
+        if gradient.shape != z.shape:
+            same("the gradient", gradient, z)
+        if z is far:  # too coarse to nudge
+            same(f"{at}the gradient", gradient, (p - y) / n)
+        else:
+            pair = {"z": (z, gradient)}
+            right_gradients(
+                lambda z=z, y=y: loss_and_gradient(z, y)[0], pair
+            )
+        unchanged("z", z, kept[0])
+        unchanged("y", y, kept[1])
+    return "batches of 1, 4 and 7, and scores of 10,000"
+
+
+@exercise("5.3", "function")
+def _deal(deal):
+    for n, size in (10, 4), (12, 4), (3, 5), (50, 8):
+        X, y = np.arange(2.0 * n).reshape(n, 2), 10 * np.arange(n)
+        kept, orders = X.copy(), []
+        rng = np.random.default_rng(n)
+        for _ in range(2):
+            batches = list(deal(X, y, size, rng))
+            dealt = np.concatenate([rows for rows, _ in batches])
+            named = np.concatenate([labels for _, labels in batches])
+            if len(dealt) != n or len(named) != n:
+                raise Wrong(f"a pass over {n} rows has {len(dealt)}")
+            if not np.array_equal(5 * dealt[:, 0], named):
+                raise Wrong("a row has another row's label")
+            there = len(np.unique(named))
+            if there < n:
+                raise Wrong(
+                    f"a pass over {n} rows has only {there} of them, some "
+                    "more than once"
+                )
+            full = [len(rows) for rows, _ in batches[:-1]]
+            if any(k != size for k in full) or len(batches[-1][0]) > size:
+                raise Wrong("a batch before the last is not full")
+            orders.append(named.tolist())
+        if n > 3 and (orders[0] == orders[1] or y.tolist() in orders):
+            raise Wrong("the order of a pass is not a new one")
+        unchanged("X", X, kept)
+    return "passes over 3 to 50 rows"
+
+
+@exercise("5.4", "list", "list")
+def _from_nothing(in_linear, in_network):
+    from lessons.mnist import CrossEntropyLoss
+    from lessons.modules import Linear, ReLU, Sequential
+
+    rng = np.random.default_rng(54)
+    X, y = rng.normal(size=(20, 6)), rng.integers(3, size=20)
+    for name, said, layers in (
+        ("the linear model", in_linear, [Linear(6, 3, rng=rng)]),
+        (
+            "the network",
+            in_network,
+            [Linear(6, 4, rng=rng), ReLU(), Linear(4, 3, rng=rng)],
+        ),
+    ):
+        model, loss_fn = Sequential(*layers), CrossEntropyLoss()
+        for p in model.parameters():
+            p[:] = 0
+        loss_fn(model(X), y)
+        loss_fn.backward()
+        model.backward()
+        found = [bool(p.grad.any()) for p in model.parameters()]
+        said = list(said)
+        if len(said) != len(found) or set(said) - {True, False}:
+            raise Wrong(
+                f"{name}: expected {len(found)} of True and False, got "
+                f"{said}"
+            )
+        right = sum(a == b for a, b in zip(said, found, strict=True))
+        if right < len(found):
+            raise Wrong(f"{name}: {right} of {len(found)} are right")
+    return "one run of each"
+
+
+@exercise("5.5", "class")
+def _decay(optimizer_class):
+    import torch
+
+    from lessons.matrix import GradArray
+
+    rng = np.random.default_rng(55)
+    for lr, decay in (0.5, 0.1), (0.05, 0.3), (0.1, 1e-9):
+        ours = [rng.normal(size=s).view(GradArray) for s in [(3, 2), (2,)]]
+        theirs = [torch.tensor(np.array(p)) for p in ours]
+        mine = optimizer_class(ours, lr, decay)
+        other = torch.optim.SGD(theirs, lr, weight_decay=decay)
+        for _ in range(3):
+            for p, q in zip(ours, theirs, strict=True):
+                p.grad = rng.normal(size=p.shape)
+                q.grad = torch.tensor(p.grad.copy())
+            kept = [p.grad.copy() for p in ours]
+            mine.step()
+            other.step()
+            for k, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+                same(f"parameter {k} after a step", p, q.numpy())
+                unchanged("a gradient", p.grad, kept[k])
+    return "three steps with each of three settings"
+
+
+@exercise("5.7", "function")
+def _read_digits(read_digits):
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(57).permutation(len(X))
+    known, new = order[:1200], order[1200:]
+    shares = []
+    for names in np.arange(10), (3 * np.arange(10) + 4) % 10:
+        given = X[known].copy(), names[y[known]], X[new].copy()
+        kept = [a.copy() for a in given]
+        answers = np.asarray(read_digits(*given))
+        if answers.shape != (len(new),):
+            raise Wrong(
+                f"expected answers of shape ({len(new)},), got "
+                f"{answers.shape}"
+            )
+        for what, now, before in zip(
+            "X y X_new".split(), given, kept, strict=True
+        ):
+            unchanged(what, now, before)
+        shares.append(np.mean(answers == names[y[new]]))
+    least = min(shares)
+    if least < 0.95:
+        raise Wrong(
+            f"{least:.2f} of {len(new)} new images are right, expected "
+            "0.95 or more"
+        )
+    return f"{len(new)} new images, under two sets of names"

@@ -14,7 +14,7 @@ __all__ = [
 # %% accuracy
 import numpy as np
 
-from lessons.checks import check_labels, shapes
+from lessons.checks import check_data, check_labels, shapes
 
 
 @shapes
@@ -25,6 +25,9 @@ def accuracy(logits: "n out", y: "int n"):
 
 
 # %% log-softmax
+from lessons.checks import check_log_p
+
+
 @shapes
 def log_softmax(logits: "n out"):
     """The logarithm of each row's softmax, (n, out)."""
@@ -34,8 +37,11 @@ def log_softmax(logits: "n out"):
 
 @shapes
 def nll(log_p: "n out", y: "int n"):
-    """Negative log-likelihood, a float: the mean of -log_p[i, y[i]]."""
-    check_labels(y, log_p)
+    """Negative log-likelihood, a float: the mean of -log_p[i, y[i]].
+
+    log_p: logarithms of probabilities, as log_softmax gives them.
+    """
+    check_log_p(log_p, y)
     return -float(log_p[np.arange(len(y)), y].mean())
 
 
@@ -66,8 +72,6 @@ class CrossEntropyLoss(Module):
 # %% data-loader
 from numpy.random import Generator
 
-from lessons.checks import check_data
-
 
 class DataLoader:
     """Batches (X, y) of batch_size rows each, the last with what is left.
@@ -79,8 +83,7 @@ class DataLoader:
     @shapes
     def __init__(self, X, y, batch_size: int, *, rng: Generator = None):
         check_data(X, y)
-        self.X, self.y, self.batch_size = X, y, batch_size
-        self.rng = rng
+        self.X, self.y, self.batch_size, self.rng = X, y, batch_size, rng
 
     def __len__(self):
         return -(-len(self.X) // self.batch_size)
@@ -91,9 +94,6 @@ class DataLoader:
             rows = slice(start, start + self.batch_size)
             rows = rows if order is None else order[rows]
             yield self.X[rows], self.y[rows]
-
-    def __repr__(self):
-        return f"DataLoader({len(self)} batches of {self.batch_size})"
 
 
 # %% train-epoch

@@ -135,6 +135,8 @@ def good(key):
                 sizes[word] = int(word) if word.isdigit() else next(free)
         shape = [sizes[word] for word in dims(note)]
         arguments[name] = array(*shape)
+        if name == "log_p":
+            arguments[name] = -abs(arguments[name])
         if "int" in note.split():
             arguments[name] = (
                 np.arange(math.prod(shape)).reshape(shape) % 2
@@ -390,6 +392,8 @@ accuracy(*labelled(labels=[0, 1, 3, 0]))
     ValueError: labels: expected 0 to 2, got 0 to 3
 nll(*labelled(labels=[0, 1, -1, 0]))
     ValueError: labels: expected 0 to 2, got -1 to 1
+nll(W / 2, np.arange(2))
+    ValueError: nll: expected logarithms … write log_softmax(logits)
 CrossEntropyLoss()(*labelled(labels=[0, 1, 3, 0]))
     ValueError: labels: expected 0 to 2, got 0 to 3
 CrossEntropyLoss()(*labelled((4, 1), [0, 0, 0, 0]))
