@@ -85,7 +85,7 @@ export: $(INSTALLED) ## Write the modules in lessons/ from their chapters
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure how fast the course trains, for the page book/speed.md
-	$(BIN)/python -m tools.bench
+	$(ONE_THREAD) $(BIN)/python -m tools.bench
 
 .PHONY: fonts
 fonts: $(INSTALLED) ## Cut the site's fonts again: make fonts MATH=path/to/original.otf

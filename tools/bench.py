@@ -1,38 +1,27 @@
 """Measure how fast the course trains: ``make bench``.
 
-Prints one table, draws it, and stores both for the page "How fast is it?".
-Every ratio is between numbers measured in the same round of the same run;
-the table holds the median over the rounds. Nothing here is asserted.
+Prints two tables, draws the first, and stores them for the page "How fast
+is it?". Every ratio is between times of the same round; the table holds
+the median of the rounds. Nothing here is asserted.
 """
 
 import csv
 import datetime
-import os
-import platform
-import statistics
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
-THREADS = 1
-if (
-    __name__ == "__main__"
-):  # before numpy and torch are loaded: they ask once
-    for variable in ("OMP", "OPENBLAS", "MKL"):
-        os.environ[f"{variable}_NUM_THREADS"] = str(THREADS)
+import matplotlib.pyplot as plt
+import numpy as np
+import threadpoolctl
+import torch
+from sklearn.neural_network import MLPClassifier
+from torch import nn
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from sklearn.model_selection import train_test_split  # noqa: E402
-from sklearn.neural_network import MLPClassifier  # noqa: E402
-from torch import nn  # noqa: E402
-
-from lessons import figures, xor  # noqa: E402
-from lessons.datasets import load_mnist  # noqa: E402
-from lessons.mnist import CrossEntropyLoss, DataLoader, train_epoch  # noqa: E402
-from lessons.modules import (  # noqa: E402
+from lessons import figures, xor
+from lessons.datasets import load_mnist
+from lessons.mnist import CrossEntropyLoss, DataLoader, train_epoch
+from lessons.modules import (
     SGD,
     Linear,
     MSELoss,
@@ -41,188 +30,167 @@ from lessons.modules import (  # noqa: E402
     Sigmoid,
     train_step,
 )
+from tools.reproduce import processor
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "_results"
-ROUNDS, BATCH, HIDDEN, LR, GOAL = 5, 256, 256, 0.5, 0.95
+ROUNDS, BATCH, HIDDEN, LR = 5, 256, 256, 0.5
 
 
-def seconds(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def batches(X, y):
-    return DataLoader(X, y, BATCH)
+def layers(dtype):
+    rng = np.random.default_rng(0)
+    first = Linear(784, HIDDEN, rng=rng, dtype=dtype)
+    return first, Linear(HIDDEN, 10, rng=rng, dtype=dtype)
 
 
 def weights(dtype):
     """W1, b1, W2, b2 as the course's own modules would start."""
-    rng = np.random.default_rng(0)
-    layers = (
-        Linear(784, HIDDEN, rng=rng, dtype=dtype),
-        Linear(HIDDEN, 10, rng=rng, dtype=dtype),
-    )
-    return [np.array(p) for layer in layers for p in layer.parameters()]
+    first, second = layers(dtype)
+    return [np.array(p) for p in (first.W, first.b, second.W, second.b)]
 
 
-class Products:
-    """The five matrix products of a step, and nothing else: the floor."""
+# -- Programs: each gives an epoch, a function of X and y that returns the
+# mean loss, and another that returns W1, b1, W2, b2.
 
-    def __init__(self, dtype):
-        self.W1, _, self.W2, _ = weights(dtype)
-        self.G2 = np.full((BATCH, 10), 0.1, dtype)
 
-    def epoch(self, X, y):
-        for x, _ in batches(X, y):
-            A = x @ self.W1
-            A @ self.W2
-            G2 = self.G2[: len(x)]
+def five_products(dtype):
+    """The matrix products of a step, and nothing else: the floor."""
+    W1, _, W2, _ = parameters = weights(dtype)
+    G = np.full((BATCH, 10), 0.1, dtype)
+
+    def epoch(X, y):
+        for x, _ in DataLoader(X, y, BATCH):
+            A, G2 = x @ W1, G[: len(x)]
+            A @ W2
             A.T @ G2
-            G1 = G2 @ self.W2.T
-            x.T @ G1
+            x.T @ (G2 @ W2.T)
+
+    return epoch, lambda: parameters
 
 
-class PlainNumpy:
-    """The step written out for this one network."""
+def plain_numpy(dtype):
+    """The step written out for this one network, with its loss."""
+    W1, b1, W2, b2 = parameters = weights(dtype)
 
-    def __init__(self, dtype):
-        self.parameters = weights(dtype)
-
-    def epoch(self, X, y):
-        W1, b1, W2, b2 = self.parameters
-        for x, labels in batches(X, y):
+    def epoch(X, y):
+        total = 0.0
+        for x, labels in DataLoader(X, y, BATCH):
             rows = np.arange(len(x))
             A = np.maximum(x @ W1 + b1, 0)
-            logits = A @ W2 + b2
-            e = np.exp(logits - logits.max(axis=1, keepdims=True))
-            G2 = e / e.sum(axis=1, keepdims=True)
+            Z = A @ W2 + b2
+            Z -= Z.max(axis=1, keepdims=True)
+            G2 = np.exp(Z)
+            sums = G2.sum(axis=1, keepdims=True)
+            total += float((np.log(sums[:, 0]) - Z[rows, labels]).sum())
+            G2 /= sums
             G2[rows, labels] -= 1
             G2 /= len(x)
             G1 = (G2 @ W2.T) * (A > 0)
-            W2 -= LR * (A.T @ G2)
-            b2 -= LR * G2.sum(axis=0)
-            W1 -= LR * (x.T @ G1)
-            b1 -= LR * G1.sum(axis=0)
+            W2[:] -= LR * (A.T @ G2)
+            b2[:] -= LR * G2.sum(axis=0)
+            W1[:] -= LR * (x.T @ G1)
+            b1[:] -= LR * G1.sum(axis=0)
+        return total / len(y)
 
-    def predict(self, X):
-        W1, b1, W2, b2 = self.parameters
-        return (np.maximum(X @ W1 + b1, 0) @ W2 + b2).argmax(axis=1)
+    return epoch, lambda: parameters
 
 
-class Lessons:
+def course(dtype):
     """The modules of chapter 3 with the loss of chapter 5."""
+    first, second = layers(dtype)
+    model, loss_fn = Sequential(first, ReLU(), second), CrossEntropyLoss()
+    optimizer = SGD(model.parameters(), LR)
 
-    def __init__(self, dtype):
-        rng = np.random.default_rng(0)
-        self.model = Sequential(
-            Linear(784, HIDDEN, rng=rng, dtype=dtype),
-            ReLU(),
-            Linear(HIDDEN, 10, rng=rng, dtype=dtype),
-        )
-        self.loss_fn = CrossEntropyLoss()
-        self.optimizer = SGD(self.model.parameters(), lr=LR)
+    def epoch(X, y):
+        loader = DataLoader(X, y, BATCH)
+        return train_epoch(model, loss_fn, optimizer, loader)
 
-    def epoch(self, X, y):
-        train_epoch(
-            self.model, self.loss_fn, self.optimizer, batches(X, y)
-        )
-
-    def predict(self, X):
-        return np.array(self.model(X)).argmax(axis=1)
+    return epoch, model.parameters
 
 
-class Torch:
+def pytorch(dtype):
     """PyTorch, eager, from the same weights."""
+    model = nn.Sequential(
+        nn.Linear(784, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 10)
+    )
+    for p, w in zip(model.parameters(), weights(dtype), strict=True):
+        p.data = torch.from_numpy(w.T.copy())
+    loss_fn = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR)
 
-    def __init__(self, dtype):
-        self.model = nn.Sequential(
-            nn.Linear(784, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 10)
-        )
-        self.model.to(torch.from_numpy(np.zeros(1, dtype)).dtype)
-        with torch.no_grad():
-            for p, w in zip(
-                self.model.parameters(), weights(dtype), strict=True
-            ):
-                p.copy_(torch.from_numpy(w.T.copy()))
-        self.loss_fn = nn.CrossEntropyLoss()
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=LR)
+    def epoch(X, y):
+        total = 0.0
+        tensors = torch.from_numpy(X), torch.from_numpy(y)
+        for x, labels in DataLoader(*tensors, BATCH):
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), labels)
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(x)
+        return total / len(y)
 
-    def epoch(self, X, y):
-        for x, labels in batches(torch.from_numpy(X), torch.from_numpy(y)):
-            self.optimizer.zero_grad()
-            self.loss_fn(self.model(x), labels).backward()
-            self.optimizer.step()
-
-    def predict(self, X):
-        with torch.no_grad():
-            return self.model(torch.from_numpy(X)).argmax(dim=1).numpy()
+    return epoch, lambda: [
+        p.detach().T.numpy() for p in model.parameters()
+    ]
 
 
-class Sklearn:
-    """scikit-learn's MLPClassifier: the same net, SGD without momentum."""
+def scikit_learn(dtype):
+    """MLPClassifier: the same network, SGD without momentum, own start."""
+    model = MLPClassifier(
+        (HIDDEN,),
+        solver="sgd",
+        alpha=0,
+        batch_size=BATCH,
+        learning_rate_init=LR,
+        momentum=0,
+        shuffle=False,
+        random_state=0,
+    )
 
-    def __init__(self, dtype):
-        self.model = MLPClassifier(
-            (HIDDEN,),
-            solver="sgd",
-            alpha=0,
-            batch_size=BATCH,
-            learning_rate_init=LR,
-            momentum=0,
-            shuffle=False,
-            random_state=0,
-        )
+    def epoch(X, y):
+        return model.partial_fit(X, y, classes=np.arange(10)).loss_
 
-    def epoch(self, X, y):
-        self.model.partial_fit(X, y, classes=np.arange(10))
-
-    def predict(self, X):
-        return self.model.predict(X)
+    return epoch, lambda: [
+        p
+        for pair in zip(model.coefs_, model.intercepts_, strict=True)
+        for p in pair
+    ]
 
 
 PROGRAMS = {
-    "five matrix products": Products,
-    "plain NumPy loop": PlainNumpy,
-    "the course's modules": Lessons,
-    "PyTorch, eager": Torch,
-    "scikit-learn": Sklearn,
+    "five matrix products": five_products,
+    "plain NumPy loop": plain_numpy,
+    "the course's modules": course,
+    "PyTorch, eager": pytorch,
+    "scikit-learn": scikit_learn,
 }
 
 
-def progress(text):
-    """Say what is going on, to a person who watches."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+# -- Measuring ------------------------------------------------------------
 
 
-def epoch_times(X, y, dtype):
-    """{program: [seconds of each round]}, the programs taking turns."""
-    programs = {name: kind(dtype) for name, kind in PROGRAMS.items()}
-    times = {name: [] for name in programs}
-    for round_ in range(ROUNDS + 1):
-        for name, program in programs.items():
-            progress(f"{np.dtype(dtype)}, round {round_}: {name}")
-            elapsed = seconds(partial(program.epoch, X, y))
-            if round_:  # the first warms up
-                times[name].append(elapsed)
-    return times
+def seconds(call, *args):
+    start = time.perf_counter()
+    call(*args)
+    return time.perf_counter() - start
 
 
-def seconds_to_goal(program, X, y, X_held, y_held, most=20):
-    """Training time until GOAL is reached on the held-out images."""
-    total = 0.0
-    for _ in range(most):
-        total += seconds(partial(program.epoch, X, y))
-        if np.mean(program.predict(X_held) == y_held) >= GOAL:
-            return total
-    return None
+def epochs(X, y, dtype):
+    """{program: (seconds, times the floor)}, the programs taking turns."""
+    running = {name: make(dtype)[0] for name, make in PROGRAMS.items()}
+    X, times = (X / 255).astype(dtype), []
+    for _ in range(ROUNDS + 1):
+        times.append([seconds(epoch, X, y) for epoch in running.values()])
+    rounds = np.array(times[1:])  # the first warms up
+    ratios = np.median(rounds / rounds[:, :1], axis=0)
+    medians = np.median(rounds, axis=0)
+    return dict(
+        zip(running, zip(medians, ratios, strict=True), strict=True)
+    )
 
 
-def xor_times(num_steps=10_000):
+def xor_steps(num_steps=10_000):
     """Seconds for chapter 4's run by hand, in modules and in PyTorch."""
-    parameters = xor.start(hidden=3, seed=0)
-    rng = np.random.default_rng(0)
+    parameters, rng = xor.start(3, seed=0), np.random.default_rng(0)
     first, second = Linear(2, 3, rng=rng), Linear(3, 1, rng=rng)
     model = Sequential(first, Sigmoid(), second, Sigmoid())
     optimizer, loss_fn = SGD(model.parameters(), lr=0.05), MSELoss()
@@ -232,87 +200,40 @@ def xor_times(num_steps=10_000):
     twin_optimizer = torch.optim.SGD(twin.parameters(), lr=0.05)
     x, y = torch.tensor(xor.INPUTS), torch.tensor(xor.OR)
 
-    def by_hand():
-        for _ in range(num_steps):
-            xor.step_by_hand(parameters, 0.05, xor.OR)
-
-    def in_modules():
-        for _ in range(num_steps):
-            train_step(model, loss_fn, optimizer, xor.INPUTS, xor.OR)
-
     def in_torch():
-        for _ in range(num_steps):
-            twin_optimizer.zero_grad()
-            nn.functional.mse_loss(twin(x), y).backward()
-            twin_optimizer.step()
+        twin_optimizer.zero_grad()
+        nn.functional.mse_loss(twin(x), y).backward()
+        twin_optimizer.step()
 
-    progress("chapter 4: 10,000 steps")
+    steps = {
+        "by hand": lambda: xor.step_by_hand(parameters, 0.05, xor.OR),
+        "the course's modules": lambda: train_step(
+            model, loss_fn, optimizer, xor.INPUTS, xor.OR
+        ),
+        "PyTorch, eager": in_torch,
+    }
     return {
-        "by hand": seconds(by_hand),
-        "the course's modules": seconds(in_modules),
-        "PyTorch, eager": seconds(in_torch),
+        name: seconds(lambda step=step: [step() for _ in range(num_steps)])
+        for name, step in steps.items()
     }
 
 
-def measure():
-    """The rows of the table, as texts, and the ratios for the picture."""
-    images, labels = load_mnist()
-    X, X_held, y, y_held = train_test_split(
-        images, labels, test_size=0.15, random_state=42
-    )
-    rows = {name: [name] for name in PROGRAMS}
-    ratios = {}
-    for dtype in (np.float32, np.float64):
-        Xd, Xd_held = (X / 255).astype(dtype), (X_held / 255).astype(dtype)
-        times = epoch_times(Xd, y, dtype)
-        floor = times["five matrix products"]
-        for name, measured in times.items():
-            ratio = statistics.median(
-                t / f for t, f in zip(measured, floor, strict=True)
-            )
-            ratios[name, np.dtype(dtype).name] = ratio
-            rows[name] += [
-                f"{statistics.median(measured):.2f}",
-                f"{ratio:.2f}",
-            ]
-        if dtype is np.float32:
-            goal = {
-                name: seconds_to_goal(kind(dtype), Xd, y, Xd_held, y_held)
-                for name, kind in PROGRAMS.items()
-                if hasattr(kind, "predict")
-            }
-    for name, row in rows.items():
-        reached = goal.get(name)
-        row.append("" if reached is None else f"{reached:.1f}")
-    return list(rows.values()), ratios
-
-
-HEAD = [
-    "program",
-    "float32: s an epoch",
-    "times the floor",
-    "float64: s an epoch",
-    "times the floor",
-    "float32: s to 95 %",
-]
-
-
 def store(name, rows):
-    with open(RESULTS / name, "w", newline="", encoding="utf8") as file:
+    with open(RESULTS / name, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
+    for row in rows:
+        print(f"{row[0]:24}" + "".join(f"{cell:>22}" for cell in row[1:]))
+    print()
 
 
-def draw(ratios):
+def draw(found):
     figures.use_style()
     fig, ax = plt.subplots(figsize=(6.4, 3.2))
-    names = list(PROGRAMS)[::-1]
-    for shift, dtype, color in (
-        (0.2, "float32", figures.BLUE),
-        (-0.2, "float64", figures.GREEN),
-    ):
-        widths = [ratios[name, dtype] for name in names]
-        at = np.arange(len(names)) + shift
-        ax.barh(at, widths, height=0.36, color=color, label=dtype)
+    names, colours = list(PROGRAMS)[::-1], (figures.BLUE, figures.GREEN)
+    for k, (dtype, rows) in enumerate(found.items()):
+        at = np.arange(len(names)) + 0.2 - 0.4 * k
+        widths = [rows[name][1] for name in names]
+        ax.barh(at, widths, height=0.36, color=colours[k], label=dtype)
         for place, width in zip(at, widths, strict=True):
             ax.text(width + 0.02, place, f"{width:.2f}", va="center")
     ax.set_yticks(range(len(names)), names)
@@ -322,47 +243,43 @@ def draw(ratios):
     fig.savefig(RESULTS / "speed.png", dpi=144)
 
 
-def processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf8").splitlines()
-        name = next(
-            line for line in lines if line.startswith("model name")
-        )
-        return name.split(":")[1].strip()
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def main():
-    torch.set_num_threads(THREADS)
-    rows, ratios = measure()
-    steps = xor_times()
-    slowest = steps["PyTorch, eager"]
-    small = [
-        [name, f"{time:.2f}", f"{time / slowest:.2f}"]
-        for name, time in steps.items()
+    pools = threadpoolctl.threadpool_info()
+    if (
+        torch.get_num_threads() > 1
+        or max(p["num_threads"] for p in pools) > 1
+    ):
+        return "more threads than one: type make bench"
+    images, labels = load_mnist()
+    X, y = images[:59500], labels[:59500]
+    found = {d: epochs(X, y, d) for d in ("float32", "float64")}
+    steps = xor_steps()
+    head = ["program"]
+    for dtype in found:
+        head += [f"{dtype}: s an epoch", "times the floor"]
+    rows = [
+        [name]
+        + [f"{v:.2f}" for rows in found.values() for v in rows[name]]
+        for name in PROGRAMS
     ]
-    setting = [
+    store("speed.csv", [head, *rows])
+    slow = steps["PyTorch, eager"]
+    rows = [[k, f"{t:.2f}", f"{t / slow:.2f}"] for k, t in steps.items()]
+    store(
+        "steps.csv", [["10,000 steps of XOR", "s", "of PyTorch's"], *rows]
+    )
+    versions = f"numpy {np.__version__}, torch {torch.__version__}"
+    rows = [
+        ["what", "this run"],
         ["measured on", datetime.date.today().isoformat()],
-        ["processor", f"{processor()}, {THREADS} thread"],
-        ["versions", f"numpy {np.__version__}, torch {torch.__version__}"],
+        ["processor", f"{processor()}, one thread"],
+        ["versions", versions],
         ["rounds", f"{ROUNDS}, medians, programs taking turns"],
     ]
-    progress("")
-    for head, table, name in (
-        (HEAD, rows, "speed.csv"),
-        (["10,000 steps of XOR", "s", "of PyTorch's"], small, "steps.csv"),
-        (["what", "this run"], setting, "setting.csv"),
-    ):
-        store(name, [head, *table])
-        print("   ".join(head).strip())
-        for row in table:
-            print(
-                f"{row[0]:24}" + "".join(f"{cell:>12}" for cell in row[1:])
-            )
-        print()
-    draw(ratios)
+    store("setting.csv", rows)
+    draw(found)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
