@@ -102,6 +102,12 @@ def test_scores_too_far_apart_for_a_float_are_refused():
         by_hand(np.array([[1e308, -1e308, 0.0]]), np.array([1]))
 
 
+def test_each_row_has_a_softmax_of_its_own(rng):
+    logits = rng.normal(size=(4, 3)) + np.array([[0, 1e4, -1e4, 5]]).T
+    for row, log_p in zip(logits, log_softmax(logits), strict=True):
+        assert np.array_equal(log_softmax(row[None])[0], log_p)
+
+
 def test_the_loss_is_the_formula():
     # -log(e^2 / (e^2 + e^-1)) and -log(1 / (e + 1)), averaged.
     y_hat, y = np.array([[2.0, -1.0], [1.0, 0.0]]), np.array([0, 1])
