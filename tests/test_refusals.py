@@ -475,6 +475,8 @@ SGD(layer().parameters(), 0.5).step()
 train_step(layer(2), MSELoss(), SGD(layer(2).parameters(), 0.5), W, W)
     ValueError: the optimizer moves other … SGD(model.parameters()
 
+matrix.mse(W * NAN, W)
+    NotFinite: mse: the result is nan
 numerical_gradient(lambda: 0.0, F)
     TypeError: …: expected a float64 array, got float32: write array.astype
 numerical_gradient(lambda: 0.0, [1.0])
