@@ -481,6 +481,8 @@ numerical_gradient(lambda: 0.0, F)
     TypeError: …: expected a float64 array, got float32: write array.astype
 numerical_gradient(lambda: 0.0, [1.0])
     TypeError: …: expected an array for array, got list: write np.array
+numerical_gradient(lambda: 0.0, np.broadcast_to(1.0, 2))
+    ValueError: numerical_gradient: array is read-only
 numerical_gradient(lambda: W, np.ones(2))
     TypeError: …: expected loss() to give a float (64 bits), got float64
 numerical_gradient(lambda: np.float32(1), np.ones(2))
