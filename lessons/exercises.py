@@ -613,6 +613,151 @@ def _right_backward(layer, X, **parameters):
 # -- Chapter 4 ------------------------------------------------------------
 
 
+@exercise("4.1", "list")
+def xor_weights(weights):
+    from lessons.xor import INPUTS, XOR
+
+    names, shapes = "W1 b1 W2 b2".split(), [(2, 2), (2,), (2, 1), (1,)]
+    arrays = [np.asarray(p, float) for p in weights]
+    for name, p, shape in zip(names, arrays, shapes, strict=True):
+        if p.shape != shape:
+            raise Wrong(f"{name}: expected shape {shape}, got {p.shape}")
+    W1, b1, W2, b2 = arrays
+    same("Y_hat", np.maximum(INPUTS @ W1 + b1, 0) @ W2 + b2, XOR)
+    return "all four rows"
+
+
+@exercise("4.2", "function")
+def tanh_hidden(tanh_gradients):
+    from lessons.xor import sigmoid
+
+    for n, h in (4, 3), (7, 5):
+        rng = np.random.default_rng(n)
+        sizes = (2, h), h, (h, 1), 1
+        X, Y = rng.normal(size=(n, 2)), rng.uniform(size=(n, 1))
+        W1, b1, W2, b2 = parameters = [rng.normal(size=s) for s in sizes]
+        before = [p.copy() for p in parameters]
+
+        def loss(X=X, Y=Y, W1=W1, b1=b1, W2=W2, b2=b2):
+            Y_hat = sigmoid(np.tanh(X @ W1 + b1) @ W2 + b2)
+            return float(np.mean((Y_hat - Y) ** 2))
+
+        found, gradients = tanh_gradients(X, Y, *parameters)
+        same(f"the loss of {n} rows", found, loss())
+        arrays = {}
+        names = "W1 b1 W2 b2".split()
+        for name, p, g in zip(names, parameters, gradients, strict=True):
+            if np.shape(g) != p.shape:
+                raise Wrong(f"{name}: a gradient of shape {np.shape(g)}")
+            arrays[name] = p, np.asarray(g)
+        right_gradients(loss, arrays)
+        for name, p, old in zip(names, parameters, before, strict=True):
+            unchanged(name, p, old)
+    return "4 rows and 3 units, 7 rows and 5 units"
+
+
+@exercise("4.3", "function")
+def step_mended(step):
+    from lessons.xor import start, step_by_hand
+
+    for seed, lr in (0, 2.0), (1, 0.1), (2, 50.0):
+        theirs, ours = start(3, seed), start(3, seed)
+        step(*theirs, lr)
+        step_by_hand(ours, lr)
+        names = "W1 b1 W2 b2".split()
+        for name, p, q in zip(names, theirs, ours, strict=True):
+            same(f"{name} after a step with lr={lr}", p, q)
+    return "three learning rates"
+
+
+@exercise("4.4", "list")
+def beyond_one_layer(names):
+    from itertools import product
+
+    from lessons.modules import SGD, Linear, MSELoss, Sequential, Sigmoid
+    from lessons.modules import train_step
+    from lessons.xor import INPUTS, solved
+
+    tables = ["".join(digits) for digits in product("01", repeat=4)]
+    if odd := set(names) - set(tables):
+        raise Wrong(f"{odd.pop()!r} is not four digits, each 0 or 1")
+    beyond = set()
+    for name in tables:
+        Y = np.array([[float(digit)] for digit in name])
+        layer = Linear(2, 1, rng=np.random.default_rng(0))
+        model = Sequential(layer, Sigmoid())
+        optimizer = SGD(model.parameters(), lr=2)
+        for _ in range(500):
+            train_step(model, MSELoss(), optimizer, INPUTS, Y)
+        if not solved(np.array(model(INPUTS)), Y):
+            beyond.add(name)
+    if extra := len(set(names) - beyond):
+        raise Wrong(f"a single layer learns {extra} of yours")
+    if missing := len(beyond - set(names)):
+        raise Wrong(f"{missing} more that no single layer learns")
+    return "a single layer trained on all sixteen"
+
+
+@exercise("4.5", "function")
+def parity(parity_model):
+    from itertools import product
+
+    from lessons.modules import SGD, MSELoss, train_step
+
+    X = np.array(list(product([0.0, 1.0], repeat=3)))
+    Y = X.sum(axis=1, keepdims=True) % 2
+    solved = 0
+    for seed in range(10):
+        model = parity_model(np.random.default_rng(seed))
+        if np.shape(model(X)) != (8, 1):
+            raise Wrong(
+                f"expected answers (8, 1), got {np.shape(model(X))}"
+            )
+        optimizer = SGD(model.parameters(), lr=2)
+        for _ in range(3000):
+            train_step(model, MSELoss(), optimizer, X, Y)
+        solved += bool((np.abs(np.array(model(X)) - Y) < 0.5).all())
+    if solved < 8:
+        raise Wrong(
+            f"{solved} of ten models answer all eight rows rightly"
+        )
+    return f"{solved} of ten models"
+
+
+@exercise("4.6", "text")
+def tanh_or_sigmoid(guess):
+    from lessons.xor import (
+        INPUTS,
+        XOR,
+        sigmoid,
+        solved,
+        start,
+        train_starts,
+    )
+
+    if guess not in ("more", "less"):
+        raise Wrong(f'expected "more" or "less", got {guess!r}')
+    starts = [start(2, seed) for seed in range(20)]
+    run = train_starts(starts, lr=0.5, num_steps=5000)
+    with_sigmoid = solved(run[2]).sum()
+    with_tanh = 0
+    for W1, b1, W2, b2 in starts:
+        for _ in range(5000):
+            A = np.tanh(INPUTS @ W1 + b1)
+            Y_hat = sigmoid(A @ W2 + b2)
+            G2 = 0.5 * (Y_hat - XOR) * Y_hat * (1 - Y_hat)
+            G1 = G2 @ W2.T * (1 - A**2)
+            W2 -= 0.5 * A.T @ G2
+            b2 -= 0.5 * G2.sum(axis=0)
+            W1 -= 0.5 * INPUTS.T @ G1
+            b1 -= 0.5 * G1.sum(axis=0)
+        with_tanh += solved(Y_hat)
+    counts = f"sigmoid {with_sigmoid} of 20, tanh {with_tanh}"
+    if (guess == "more") != (with_tanh > with_sigmoid):
+        raise Wrong(f"a run finds the opposite: {counts}")
+    return counts
+
+
 # -- Chapter 5 ------------------------------------------------------------
 
 

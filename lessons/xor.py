@@ -73,7 +73,7 @@ def start(hidden, seed):
 def step_by_hand(parameters, lr: float, Y: "4 1" = XOR):
     """One step on INPUTS and Y, in place; returns the loss before it.
 
-    parameters: W1, b1, W2, b2, as start gives them. lr above 0.
+    parameters: W1, b1, W2, b2, as start gives them.
     """
     loss, gradients = loss_and_gradients(INPUTS, Y, *parameters)
     for p, gradient in zip(parameters, gradients, strict=True):
@@ -84,15 +84,15 @@ def step_by_hand(parameters, lr: float, Y: "4 1" = XOR):
 # %% train-starts
 @shapes
 def train_starts(
-    hidden, seeds, *, lr: float, num_steps: int, Y: "4 1" = XOR
+    starts, *, lr: float, num_steps: int, Y: "4 1" = XOR, biases=True
 ):
-    """Train a network from each seed, all at once, on INPUTS and Y.
+    """Train a network from each start, all at once, on INPUTS and Y.
 
-    Returns the losses before each step, (num_steps, seeds), and at the
-    end A, (seeds, 4, hidden), and Y_hat, (seeds, 4, 1).
+    Returns the losses before each step, (num_steps, starts), and at the
+    end A, (starts, 4, h), and Y_hat, (starts, 4, 1). Without biases they
+    stay as they are.
     """
-    starts = zip(*(start(hidden, seed) for seed in seeds), strict=True)
-    W1, b1, W2, b2 = map(np.stack, starts)
+    W1, b1, W2, b2 = map(np.stack, zip(*starts, strict=True))
     b1, b2, losses = b1[:, None, :], b2[:, None, :], []
     for _ in range(num_steps):
         A = sigmoid(INPUTS @ W1 + b1)
@@ -102,8 +102,9 @@ def train_starts(
         G1 = G2 @ W2.swapaxes(1, 2) * A * (1 - A)
         W2 -= lr * A.swapaxes(1, 2) @ G2
         W1 -= lr * INPUTS.T @ G1
-        b2 -= lr * G2.sum(axis=1, keepdims=True)
-        b1 -= lr * G1.sum(axis=1, keepdims=True)
+        if biases:
+            b2 -= lr * G2.sum(axis=1, keepdims=True)
+            b1 -= lr * G1.sum(axis=1, keepdims=True)
     A = sigmoid(INPUTS @ W1 + b1)
     return np.array(losses), A, sigmoid(A @ W2 + b2)
 
@@ -112,6 +113,6 @@ def train_starts(
 def solved(Y_hat, Y=XOR):
     """Whether every answer is on the right side of 1/2, for each network.
 
-    Y_hat (seeds, n, 1) or (n, 1), Y (n, 1); gives (seeds,) or a scalar.
+    Y_hat (starts, n, 1) or (n, 1), Y (n, 1); gives (starts,) or a scalar.
     """
     return (np.abs(Y_hat - Y) < 0.5).all(axis=(-2, -1))
