@@ -89,8 +89,7 @@ def train_starts(
     """Train a network from each start, all at once, on INPUTS and Y.
 
     Returns the losses before each step, (num_steps, starts), and at the
-    end A, (starts, 4, h), and Y_hat, (starts, 4, 1). Without biases they
-    stay as they are.
+    end A, (starts, 4, h), and Y_hat, (starts, 4, 1).
     """
     W1, b1, W2, b2 = map(np.stack, zip(*starts, strict=True))
     b1, b2, losses = b1[:, None, :], b2[:, None, :], []
