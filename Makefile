@@ -52,7 +52,7 @@ outputs: export ## Run the chapters, store what they print: CHAPTER=2 for one
 	$(BIN)/python -m tools.outputs $(NOTEBOOKS)
 
 .PHONY: test
-test: lint unit notebooks ## Run every check, as CI does
+test: lint unit notebooks test-pdf ## Run every check, as CI does
 
 # -- Reading ---------------------------------------------------------------
 
@@ -68,10 +68,6 @@ pdf: book $(INSTALLED) ## Print the whole course as _build/chain-rule.pdf
 .PHONY: screenshots
 screenshots: book $(INSTALLED) ## Photograph every page into _build/screenshots
 	$(BIN)/python -m tools.screenshots
-
-.PHONY: site-report
-site-report: book $(INSTALLED) ## Weigh every page: bytes, requests, time to first paint
-	$(BIN)/python -m tools.site_report
 
 # -- Writing ---------------------------------------------------------------
 
@@ -106,6 +102,13 @@ lint: $(INSTALLED) ## Check style and spelling
 .PHONY: unit
 unit: $(INSTALLED) ## Run the tests of the package, the notebooks' form and the site
 	$(BIN)/python -m pytest
+
+# It takes a minute, so it runs where the book has changed since.
+.PHONY: test-pdf
+test-pdf: _build/pdf-tested ## Print the course as a PDF and check it, if the book has changed
+_build/pdf-tested: $(wildcard book/*.* book/_*/*.* tools/pdf.py tests/test_pdf.py) $(INSTALLED)
+	$(BIN)/python -m pytest -m pdf tests/test_pdf.py
+	@mkdir -p _build && touch $@
 
 .PHONY: notebooks
 notebooks: $(INSTALLED) ## Compare what each notebook prints, run on its own, with what is stored

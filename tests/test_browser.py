@@ -1,5 +1,6 @@
 """The site in a browser: on a desk and a phone, by keys, on paper."""
 
+import gzip
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -7,12 +8,11 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tools.pdf import CUT_OFF, FOLDED, TEXT_WIDTH
 from tools.screenshots import OPEN
-from tools.site_report import weigh
 
 # The two looks at which axe finds what it finds at all four.
 LOOKS = {"desk": (1280, "light"), "phone": (390, "dark")}
-PLAIN = 1_200_000  # bytes of a page without its pictures, as stored ...
-GZIPPED = 400_000  # ... and as a server sends them
+# Bytes of a page without its pictures: as stored, as a server sends them.
+PLAIN, GZIPPED = 1_200_000, 400_000
 
 # Before a page's own scripts run: what its policy forbids is noted.
 WATCH_POLICY = """
@@ -214,9 +214,17 @@ def test_page(open_tab, site, page, look):
         faults.add("scrolls sideways", tab.evaluate(SIDEWAYS))
     faults.add("axe", axe(tab))
     paths = [unquote(urlsplit(address).path) for address in tab.asked]
-    weight = weigh(site, paths)
-    if weight.plain > PLAIN or weight.gzipped > GZIPPED:
-        faults.append(f"heavy, see make site-report: {weight}")
+    files = [
+        (site / path.lstrip("/")).read_bytes()
+        for path in paths
+        if not path.endswith((".png", ".svg", ".jpg"))
+    ]
+    plain, sent = (
+        sum(map(len, files)),
+        sum(map(len, map(gzip.compress, files))),
+    )
+    if plain > PLAIN or sent > GZIPPED:
+        faults.append(f"heavy: {plain:,} bytes, {sent:,} as sent")
     figures = tab.locator(".play").count()
     loaded = any(path.endswith("play.css") for path in paths)
     assert loaded == bool(figures), "figures are loaded where none stands"

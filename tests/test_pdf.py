@@ -1,6 +1,6 @@
 """The whole course as one PDF: complete, linked, and nothing cut off.
 
-It takes a minute, and runs when it is asked for: ``make test-pdf``.
+It takes a minute, and runs where the book has changed: ``make test-pdf``.
 """
 
 from collections import Counter
