@@ -117,13 +117,10 @@ def page_numbers(reader):
 
 def printed(page, url, site):
     """Return the PDF as bytes; `url` is the site's, `page` a browser's."""
-    numbers = {}
+    numbers, held = {}, {}
+    page.route("**/whole.html", lambda route: route.fulfill(**held))
     for _ in range(3):  # the numbers themselves could move a page break
-        whole = joined(site, numbers)
-        page.route(
-            "**/whole.html",
-            lambda route, whole=whole: route.fulfill(body=whole),
-        )
+        held["body"] = joined(site, numbers)
         page.goto(f"{url}/book/whole.html", wait_until="networkidle")
         pdf = page.pdf(
             format="A4",
