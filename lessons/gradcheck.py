@@ -138,7 +138,8 @@ def pair(name, item):
             f"{name}: expected a gradient of shape {array.shape}, got "
             f"{gradient.shape}"
         )
-    return array, gradient
+    # Plain: what is computed from a subclass may be changed in place.
+    return np.asarray(array), gradient
 
 
 def value(loss):
