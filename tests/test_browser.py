@@ -213,7 +213,8 @@ def test_page(open_tab, site, page, look):
     if look == "phone":
         faults.add("scrolls sideways", tab.evaluate(SIDEWAYS))
     faults.add("axe", axe(tab))
-    paths = [unquote(urlsplit(address).path) for address in tab.asked]
+    # Once each: the browser's own tools ask for style sheets again.
+    paths = {unquote(urlsplit(address).path) for address in tab.asked}
     files = [
         (site / path.lstrip("/")).read_bytes()
         for path in paths
