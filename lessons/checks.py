@@ -14,6 +14,8 @@ import numpy as np
 
 __all__ = [
     "backward_pass",
+    "check_chances",
+    "check_classes",
     "check_data",
     "check_gradients",
     "check_labels",
@@ -22,6 +24,7 @@ __all__ = [
     "check_parameters",
     "check_positive",
     "check_same_arrays",
+    "check_state",
     "check_whole",
     "forward_pass",
     "incoming",
@@ -540,3 +543,44 @@ def check_data(X, y):
             "data: expected as many labels as rows, and some, got "
             f"{len(X)} rows and {len(y)} labels"
         )
+
+
+def check_chances(y):
+    """ValueError unless all of y lie from 0 to 1."""
+    if y.min() < 0 or y.max() > 1:
+        raise ValueError(
+            f"labels: expected 1 for yes and 0 for no, got {y.min()} to "
+            f"{y.max()}: write (y == yes).astype(float)"
+        )
+
+
+def check_classes(y, classes):
+    """ValueError unless there are two classes, and y has no others."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"labels: expected two classes or more, got one class, "
+            f"{classes[0]!r}"
+        )
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"labels: {unknown.tolist()} are none of the classes "
+            f"{classes.tolist()}: name every class in the first call, "
+            "partial_fit(X, y, classes)"
+        )
+
+
+def check_state(named, state):
+    """ValueError unless state has an array for each of those in named.
+
+    named, state: {name: array}. Shapes and dtypes have to be the same,
+    and the numbers of state finite.
+    """
+    if named.keys() != state.keys():
+        raise ValueError(
+            f"weights: expected {', '.join(named)}; got "
+            f"{', '.join(state) or 'none'}: are they another model's?"
+        )
+    for name, model in named.items():
+        if not _finite(same_form(name, state[name], model)):
+            raise NotFinite(f"{name} has nan or inf")

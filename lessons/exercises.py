@@ -939,3 +939,136 @@ def _read_digits(read_digits):
             "0.95 or more"
         )
     return f"{len(new)} new images, under two sets of names"
+
+
+# -- Chapter 6 ------------------------------------------------------------
+
+
+@exercise("6.1", "class")
+def _weighted(loss_class):
+    import torch
+
+    rng = np.random.default_rng(61)
+    for n, weight in (5, 3.0), (8, 0.2), (1, 50.0):
+        loss_fn, y_hat = loss_class(weight), _draw(n, 2, seed=61)
+        y = (rng.random((n, 2)) > 0.5).astype(float)
+        y[0] = 1, 0
+        kept = np.array(y_hat), y.copy()
+        theirs = torch.nn.BCEWithLogitsLoss(
+            pos_weight=torch.tensor([weight, weight], dtype=torch.float64)
+        )
+        expected = theirs(*map(torch.tensor, kept)).item()
+        same("the loss", loss_fn(y_hat, y), expected)
+        loss_fn.backward()
+        _written("y_hat", y_hat)
+        right_gradients(partial(loss_fn, y_hat, y), {"y_hat": y_hat})
+        unchanged("y_hat", y_hat, kept[0])
+        unchanged("y", y, kept[1])
+    far = 1000 * np.array([[1.0, -1.0]]).view(type(y_hat))
+    with np.errstate(all="ignore"):
+        loss = loss_class(2.0)(far, np.array([[0.0, 1.0]]))
+    same("the loss of two scores of 1000", loss, 1500.0)
+    return "three weights, and scores of 1000"
+
+
+@exercise("6.2", "function")
+def _prepare(prepare):
+    rng = np.random.default_rng(62)
+    for n, m, columns in (30, 10, 3), (12, 1, 5):
+        train, test, other = (
+            rng.normal(5 * k, 1 + k, size=(rows, columns))
+            for k, rows in enumerate((n, m, m))
+        )
+        for array in train, test, other:
+            array[0, 0] = np.nan
+        kept = train.copy(), test.copy()
+        found = prepare(train, test)
+        if not isinstance(found, tuple | list) or len(found) != 2:
+            raise Wrong("expected to get back X_train, X_test")
+        mean, std = np.nanmean(kept[0], axis=0), np.nanstd(kept[0], axis=0)
+        if not np.allclose(found[0], prepare(train, other)[0]):
+            raise Wrong("X_train depends on what the test rows are")
+        for what, now, before in zip(
+            ("X_train", "X_test"), found, kept, strict=True
+        ):
+            filled = np.where(np.isnan(before), mean, before)
+            same(what, now, (filled - mean) / std)
+            given = train if what == "X_train" else test
+            if not np.array_equal(given, before, equal_nan=True):
+                raise Wrong(f"{what} is changed: make a new array")
+    return "two tables with gaps, one with a single test row"
+
+
+@exercise("6.3", "class")
+def _adamw(optimizer_class):
+    import torch
+
+    rng = np.random.default_rng(63)
+    for lr, decay in (0.1, 0.5), (0.01, 0.05):
+        ours = [_draw(3, 2, seed=63), _draw(2, seed=63)]
+        theirs = [torch.tensor(np.array(p)) for p in ours]
+        mine = optimizer_class(ours, lr, decay)
+        other = torch.optim.AdamW(theirs, lr, weight_decay=decay)
+        for step in range(1, 6):
+            for p, q in zip(ours, theirs, strict=True):
+                p.grad = rng.normal(size=p.shape)
+                q.grad = torch.tensor(p.grad)
+            kept = [p.grad.copy() for p in ours]
+            mine.step()
+            other.step()
+            for k, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+                same(f"array {k} after step {step}", p, q.numpy())
+                unchanged("a gradient", p.grad, kept[k])
+    return "two arrays, five steps, two pairs of lr and decay"
+
+
+@exercise("6.4", "list", "list")
+def _two_steps(for_1, for_1000):
+    from lessons.own_data import Adam, Momentum, SGD
+
+    for gradient, said in (1.0, for_1), (1000.0, for_1000):
+        if len(said) != 3:
+            raise Wrong(f"expected three numbers, got {len(said)}")
+        for make, answer in zip((SGD, Momentum, Adam), said, strict=True):
+            p = 0 * _draw(1)
+            optimizer = make([p], 0.1)
+            for _ in range(2):
+                p.grad = np.array([gradient])
+                optimizer.step()
+            what = f"{make.__name__}, with a gradient of {gradient:.0f}"
+            same(what, answer, p[0], within=1e-3)
+    return "all six"
+
+
+@exercise("6.5", "function")
+def _best_epoch(best_epoch):
+    from lessons.modules import Sequential
+
+    for losses in [3, 1, 2, 4], [1, 2, 3], [3, 2, 1], [2, 1, 1, 5]:
+        model, epochs = Sequential(_linear(2, 1)), []
+
+        def epoch(model=model, epochs=epochs):
+            epochs.append(1)
+            for p in model.parameters():
+                p += 1
+
+        def loss(losses=losses, epochs=epochs):
+            return float(losses[len(epochs) - 1])
+
+        arrays = model.parameters()
+        start = [np.array(p) for p in arrays]
+        best_epoch(model, epoch, loss, len(losses))
+        if len(epochs) != len(losses):
+            raise Wrong(f"{len(epochs)} epochs of {len(losses)} were run")
+        now = model.parameters()
+        if any(p is not q for p, q in zip(now, arrays, strict=True)):
+            raise Wrong("the model has other arrays: write into its own")
+        best = 1 + losses.index(min(losses))
+        for p, old in zip(now, start, strict=True):
+            moved = float((p - old).ravel()[0])
+            if abs(moved - best) > 1e-9:
+                raise Wrong(
+                    f"with losses {losses} the model ends with the "
+                    f"weights of epoch {moved:.0f}"
+                )
+    return "best epoch first, between and last, and a tie"

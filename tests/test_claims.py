@@ -40,7 +40,7 @@ Correct it, print it in its section, link its source in the sentence, or
 bind it in the section's claims cell: says("the words around it", value)"""
 SENTENCE = re.compile(r"\S.*?(?:[.?!](?=\s)|$)")
 SOURCE = re.compile(r"\]\(https?://")
-CHAPTER = re.compile(r"\]\((?:book/)?(\d\d-\w+)\.ipynb")
+CHAPTER = re.compile(r"\]\((?:book/)?(\d\d-[\w-]+)\.ipynb")
 SOURCES = "](references.md"
 ADDRESS = re.compile(r"\]\([^)\s]*\)|<[a-z/][^>]*>|https?://\S+")
 LEFT = re.compile(

@@ -56,7 +56,7 @@ def test_every_exported_module_has_its_chapter():
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_chapter_imports_only_from_earlier_ones(path):
     stems = list(chapters())
-    later = set(stems[CHAPTERS.index(path) :]) | {path.stem[3:]}
+    later = set(stems[CHAPTERS.index(path) :])
     code = "\n".join(cell.source for _, cell in cells(read(path), "code"))
     found = sorted(imported(code) & later)
     assert not found, (

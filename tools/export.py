@@ -2,7 +2,8 @@
 
 The cells of ``book/NN-stem.ipynb`` that begin with ``#| export`` become
 ``lessons/stem.py``, in their order, each under a comment that names its
-cell. A chapter without such a cell has no module.
+cell. A hyphen within the stem becomes an underscore. A chapter without
+such a cell has no module.
 """
 
 import ast
@@ -19,10 +20,10 @@ def chapters(book: Path = ROOT / "book") -> dict[str, Path]:
     """Return the notebook of each stem, in reading order."""
     found: dict[str, Path] = {}
     for path in sorted(book.glob("*.ipynb")):
-        name = re.fullmatch(r"\d\d-([a-z]\w*)\.ipynb", path.name)
+        name = re.fullmatch(r"\d\d-([a-z][\w-]*)\.ipynb", path.name)
         if not name:
             raise ValueError(f"{path.name}: not named NN-stem.ipynb")
-        found[name[1]] = path
+        found[name[1].replace("-", "_")] = path
     return found
 
 

@@ -12,7 +12,7 @@ import re
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
-CHAPTER = re.compile(r"book/\d\d-(\w+)$")
+CHAPTER = re.compile(r"book/\d\d-([\w-]+)$")
 EXPORTED = "#| export\n"
 # `#| export`, what nbval is told, and the title of a form in Colab.
 MARKS = re.compile(r"^ *#(\||.*NBVAL_|.*PYTEST_VALIDATE_| @).*\n?", re.M)
@@ -52,8 +52,9 @@ class Cells(SphinxTransform):
     def anchor(self, cell, source):
         chapter = CHAPTER.match(self.env.docname)
         if chapter and source.startswith(EXPORTED):
+            stem = chapter[1].replace("-", "_")
             for name in defined(source):
-                target = nodes.target(ids=[f"code-{chapter[1]}-{name}"])
+                target = nodes.target(ids=[f"code-{stem}-{name}"])
                 cell.parent.insert(cell.parent.index(cell), target)
 
     def invitation(self):

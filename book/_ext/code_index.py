@@ -63,7 +63,7 @@ class CodeIndex(SphinxDirective):
         lessons = Path(self.env.srcdir, "lessons")
         pages = {}
         for page in sorted(Path(self.env.srcdir, "book").glob("*.ipynb")):
-            pages[page.stem.partition("-")[2]] = page.stem
+            pages[page.stem[3:].replace("-", "_")] = page.stem
         others = {path.stem for path in lessons.glob("[a-z]*.py")}
         every = [*pages, *sorted(others - pages.keys())]
         return [
