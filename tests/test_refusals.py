@@ -154,7 +154,7 @@ def call(key, arguments):
     named = {
         k: arguments[k]
         for k, p in parameters.items()
-        if p.kind == p.KEYWORD_ONLY
+        if p.kind == p.KEYWORD_ONLY and k in arguments
     }
     args = [
         arguments[k]
