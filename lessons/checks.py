@@ -578,8 +578,8 @@ def check_state(named, state):
     """
     if named.keys() != state.keys():
         raise ValueError(
-            f"weights: expected {', '.join(named)}; got "
-            f"{', '.join(state) or 'none'}: are they another model's?"
+            f"weights: expected {', '.join(named)}, got "
+            f"{', '.join(state) or 'none'}: another model's?"
         )
     for name, model in named.items():
         if not _finite(same_form(name, state[name], model)):

@@ -1068,7 +1068,7 @@ def _best_epoch(best_epoch):
             moved = float((p - old).ravel()[0])
             if abs(moved - best) > 1e-9:
                 raise Wrong(
-                    f"with losses {losses} the model ends with the "
-                    f"weights of epoch {moved:.0f}"
+                    f"losses {losses}: it ends with the weights of epoch "
+                    f"{moved:.0f}"
                 )
     return "best epoch first, between and last, and a tie"
