@@ -101,7 +101,7 @@ lint: $(INSTALLED) ## Check style and spelling
 
 .PHONY: unit
 unit: $(INSTALLED) ## Run the tests of the package, the notebooks' form and the site
-	$(BIN)/python -m pytest
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # It takes a minute, so it runs where the book has changed since.
 .PHONY: test-pdf

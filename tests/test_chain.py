@@ -154,8 +154,12 @@ class NoStep(Linear):
 
 
 WRONG = [
-    ("1.1", sigmoid(lambda g, a: -g * a * (1 - a)), "factor -1"),
-    ("1.1", sigmoid(lambda g, a: g * 2 * a * (1 - a)), "factor 2"),
+    ("1.1", sigmoid(lambda g, a: -g * a * (1 - a)), "the sign is turned"),
+    (
+        "1.1",
+        sigmoid(lambda g, a: g * 2 * a * (1 - a)),
+        "2 times too large",
+    ),
     ("1.1", sigmoid(lambda g, a: g * (1 - a**2)), "dL/dz"),
     ("1.1", sigmoid(lambda g, a: a * (1 - a)), "dL/dz"),
     ("1.1", Tanh, "forward(-2.0): another value"),
@@ -166,10 +170,10 @@ WRONG = [
     ("1.4", ["w_1"], "1 more that you do not name"),
     ("1.4", ["w_1", "b_1", "w_3"], "1 of yours is not zero"),
     ("1.4", ["w1"], "is none of"),
-    ("1.5", log_cosh(lambda m: -math.tanh(m)), "factor -1"),
-    ("1.5", log_cosh(lambda m: 2 * math.tanh(m)), "factor 2"),
+    ("1.5", log_cosh(lambda m: -math.tanh(m)), "the sign is turned"),
+    ("1.5", log_cosh(lambda m: 2 * math.tanh(m)), "2 times too large"),
     ("1.5", log_cosh(math.sinh), "dL/dy_hat"),
-    ("1.5", log_cosh(lambda m: math.tanh(m) / 2), "factor 1/2"),
+    ("1.5", log_cosh(lambda m: math.tanh(m) / 2), "2 times too small"),
     ("1.6", lambda h: h**2, "worst_error(0.1): another value"),
 ]
 

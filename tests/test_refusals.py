@@ -64,7 +64,7 @@ OTHERS = {
         zip(["W1", "b1", "W2", "b2"], xor.start(5, 0), strict=True)
     ),
     "step_by_hand": lambda: {"parameters": xor.start(5, 0)},
-    "train_starts": lambda: {"starts": [xor.start(2, 0)]},
+    "train_starts": lambda: {"starts": [xor.start(2, 0)], "biases": True},
     "SGD": lambda: {"parameters": [array(3, 2)]},
     "DataLoader": lambda: {"X": array(5, 2), "y": np.arange(5)},
 }
