@@ -18,6 +18,7 @@ __all__ = [
     "check_classes",
     "check_data",
     "check_gradients",
+    "check_floats",
     "check_labels",
     "check_layers",
     "check_log_p",
@@ -25,9 +26,13 @@ __all__ = [
     "check_positive",
     "check_same_arrays",
     "check_state",
+    "check_step",
+    "check_tape",
     "check_whole",
+    "check_writing",
     "forward_pass",
     "incoming",
+    "no_rule",
     "nudges",
     "same_form",
     "shapes",
@@ -584,3 +589,85 @@ def check_state(named, state):
     for name, model in named.items():
         if not _finite(same_form(name, state[name], model)):
             raise NotFinite(f"{name} has nan or inf")
+
+
+# -- The tape -------------------------------------------------------------
+
+_LOST = (
+    "a Tensor was made by a method that leaves no record, such as .view, "
+    "and a gradient would be lost: write it with an operation that has a "
+    "rule, or start from x.detach()"
+)
+_FREED = (
+    "the tape is freed, by a backward before this one: run the forward "
+    "pass again, or keep it with backward(retain_graph=True)"
+)
+_IN_PLACE = (
+    "a Tensor is read-only while operations are recorded, and += or out= "
+    "would change it: make a new array, or update parameters within "
+    "no_grad()"
+)
+
+
+def check_floats(array):
+    """Raise TypeError unless a Tensor is of floats."""
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"Tensor: expected floats, got {array.dtype}: write "
+            ".astype(float)"
+        )
+
+
+def _name_of(function):
+    name, of = function.__name__, getattr(function, "__self__", None)
+    return f"{of.__name__}.{name}" if isinstance(of, np.ufunc) else name
+
+
+def no_rule(function, detail=""):
+    """The error of an operation that backward could not go through."""
+    return NotImplementedError(
+        f"no rule for {_name_of(function)}{detail}: write one into RULES, "
+        "or go on without a gradient, from x.detach()"
+    )
+
+
+def check_step(rule, function, args, kwargs):
+    """Raise where backward could not go through this step.
+
+    rule: a tuple with a slope for each argument, a function from the
+    number of the argument to its slope, or None.
+    """
+    if rule is None and not isinstance(function, np.ufunc):
+        raise no_rule(function)
+    for name in kwargs:
+        if name not in ("axis", "keepdims"):
+            raise no_rule(function, f" with {name}=")
+    for k, x in enumerate(args):
+        if hasattr(x, "lost"):
+            if x.lost:
+                raise RuntimeError(_LOST)
+            if isinstance(rule, tuple) and not any(rule[k : k + 1]):
+                raise no_rule(function, f" by argument {k + 1}")
+
+
+def check_writing(refused):
+    """Raise RuntimeError where a Tensor must not be written."""
+    if refused:
+        raise RuntimeError(_IN_PLACE)
+
+
+def check_tape(loss, nodes):
+    """Raise where a loss is not one number, or its tape out of date."""
+    if loss.size != 1:
+        raise ValueError(f"backward: expected a loss, got {loss.shape}")
+    for node in nodes:
+        step = node.step
+        if node.lost:
+            raise RuntimeError(_LOST)
+        if step and step.args is None:
+            raise RuntimeError(_FREED)
+        if step and step.versions != [x.version for x in step.inputs]:
+            raise RuntimeError(
+                f"what {_name_of(step.function)} was given has changed "
+                "since: run the forward pass again before backward"
+            )

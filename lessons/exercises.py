@@ -1072,3 +1072,112 @@ def _best_epoch(best_epoch):
                     f"{moved:.0f}"
                 )
     return "best epoch first, between and last, and a tie"
+
+
+# -- Chapter 8 ------------------------------------------------------------
+
+
+def _right_rule(function, rules, arrays, **how):
+    """Wrong unless each rule gives what nudging its argument gives."""
+    from lessons.autograd import unbroadcast
+
+    out = function(*arrays, **how)
+    G = np.random.default_rng(1).normal(size=out.shape)
+    before = [a.copy() for a in arrays]
+    pairs = {}
+    for name, a, rule in zip("abc", arrays, rules, strict=False):
+        found = rule(G.copy(), out, *arrays, **how)
+        same(f"the gradient by {name}", found, found)
+        pairs[name] = a, np.asarray(found, float)
+    for now, old in zip(arrays, before, strict=True):
+        unchanged("an input", now, old)
+    for name, (a, found) in pairs.items():
+        whole = np.broadcast_shapes(*(x.shape for x in arrays))
+        if found.shape != whole:
+            raise Wrong(
+                f"the gradient by {name}: expected shape {whole}, got "
+                f"{found.shape}"
+            )
+        pairs[name] = a, unbroadcast(found, a.shape)
+    right_gradients(
+        lambda: float((function(*arrays, **how) * G).sum()), pairs
+    )
+
+
+@exercise("8.1", "function")
+def sqrt_rule(by_sqrt):
+    for shape in (3,), (2, 4):
+        a = np.random.default_rng(0).uniform(0.2, 3, shape)
+        _right_rule(np.sqrt, [by_sqrt], [a])
+    return "two shapes"
+
+
+@exercise("8.2", "function")
+def softmax_rule(by_softmax):
+    def softmax(Z):
+        e = np.exp(Z - Z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    rng = np.random.default_rng(0)
+    for shape, shift in ((4, 3), 0), ((2, 5), 0), ((3, 4), 1000):
+        with np.errstate(over="raise", invalid="raise"):
+            Z = rng.normal(size=shape) + shift
+            _right_rule(softmax, [by_softmax], [Z])
+    return "three arrays of scores"
+
+
+@exercise("8.3", "function")
+def mean_rule(by_mean):
+    a = np.random.default_rng(0).normal(size=(3, 4))
+    for axis in 0, 1:
+        _right_rule(np.mean, [by_mean], [a], axis=axis)
+    return "both axes"
+
+
+@exercise("8.4", "function", "function")
+def logaddexp_rules(by_a, by_b):
+    rng = np.random.default_rng(0)
+    for shapes in ((3, 4), (3, 4)), ((3, 4), (4,)), ((2, 1), (2, 3)):
+        arrays = [rng.normal(size=shape) for shape in shapes]
+        _right_rule(np.logaddexp, [by_a, by_b], arrays)
+    one, a, b = np.ones(1), np.array([1000.0]), np.array([999.0])
+    with np.errstate(over="raise", invalid="raise"):
+        slope = by_a(one, np.logaddexp(a, b), a, b)
+        same("by a, at 1000 and 999", slope, 1 / (1 + np.exp([-1.0])))
+    return "two arguments, equal and stretched, large ones"
+
+
+@exercise("8.5", "list")
+def four_gradients(after):
+    from lessons.autograd import Tensor
+
+    x, found = Tensor(3.0), []
+    for formula in (
+        lambda: x * x,
+        lambda: 2 * x,
+        lambda: x * x.detach(),
+        lambda: x * x * 0 + x[()],
+    ):
+        formula().backward()
+        found.append(float(x.grad))
+    if len(after) != 4:
+        raise Wrong(f"expected four numbers, got {len(after)}")
+    for line in range(4):
+        same(f"after line {line + 1}", after[line], found[line])
+    return "a run of the four lines"
+
+
+@exercise("8.6", "class", "function")
+def mended_descent(Tensor, descend):
+    rng = np.random.default_rng(0)
+    for shapes in ((6, 3), (6, 2), (3, 2)), ((6, 2), (6, 1), (2, 1)):
+        X, Y, begin = (rng.normal(size=shape) for shape in shapes)
+        for lr, num_steps in (0.1, 1), (0.1, 2), (0.3, 5):
+            W, expected = Tensor(begin), begin.copy()
+            for _ in range(num_steps):
+                G = 2 * (X @ expected - Y) / Y.size
+                expected -= lr * (X.T @ G)
+            descend(W, X, Y, lr, num_steps)
+            what = f"W after {num_steps} steps, lr={lr}"
+            same(what, W.detach(), expected)
+    return "one, two and five steps, on two sets of data"
