@@ -290,9 +290,10 @@ def by_reshape(G, out, a, *args, **how):
 
 def by_transpose(G, out, a, *order):
     """The slope of a transpose: each axis goes back to its place."""
-    order = order or range(a.ndim)[::-1]
-    order = list(order[0] if np.ndim(order[0]) else order)
-    return G.transpose([order.index(k) for k in range(a.ndim)])
+    if order in ((), (None,)):
+        order = range(a.ndim)[::-1]
+    went = [k % a.ndim for k in np.ravel(order)]
+    return G.transpose(np.argsort(went).tolist())
 
 
 for name in "reshape ravel flatten squeeze".split():
