@@ -414,7 +414,9 @@ Tensor.__array_function__ = __array_function__
 
 def share(G, mine, other):
     """G where mine is the larger, half of it at a tie."""
-    return G * ((mine > other) + 0.5 * (mine == other))
+    tie = mine == other
+    passed = G * (mine > other)
+    return passed + 0.5 * G * tie if np.any(tie) else passed
 
 
 RULES |= {
