@@ -136,6 +136,38 @@ def test_one_array(name):
     assert_right(ONE[name], draw(2, 3, 4))
 
 
+OTHERS = {
+    "sum max min mean": lambda f, a: f(a, axis=1),
+    "stack hstack vstack": lambda f, a: f([a, a * a]),
+    "ravel squeeze transpose": lambda f, a: f(a),
+    "atleast_1d atleast_2d": lambda f, a: f(a[:1, 0, 0]),
+    "expand_dims": lambda f, a: f(a, 1),
+    "reshape": lambda f, a: f(a, (4, 6)),
+    "swapaxes moveaxis": lambda f, a: f(a, 0, 2),
+}
+
+
+def test_each_function_that_is_made_of_others():
+    left, a = set(autograd.MADE_OF_OTHERS), draw(2, 3, 4)
+    for names, call in OTHERS.items():
+        for function in (getattr(np, name) for name in names.split()):
+            left.remove(function)
+            with no_grad():
+                G = draw(*call(function, a).shape, seed=9)
+            out, [found] = gradients(
+                lambda lib, a, f=function, call=call: call(f, a), [a], G
+            )
+            assert np.array_equal(out, call(function, a))
+            table = gradcheck(
+                lambda f=function, call=call, G=G: float(
+                    (call(f, a) * G).sum()
+                ),
+                {"a": (a, found)},
+            )
+            assert table.ok, (function, table)
+    assert not left
+
+
 def test_transposes():
     a = draw(2, 3, 4)
     for axes in (), (None,), ((2, 0, 1),), (2, 0, 1), (-1, 0, 1):
