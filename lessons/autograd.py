@@ -7,6 +7,7 @@ __all__ = [
     "plain",
     "RULES",
     "NO_SLOPE",
+    "USUAL",
     "clock",
     "Step",
     "record",
@@ -88,6 +89,7 @@ from lessons.checks import check_step, no_rule
 
 RULES = {}
 NO_SLOPE = {np.logical_or.reduce, np.logical_and.reduce}
+USUAL = {"dtype": None, "where": True, "order": "C", "copy": None}
 clock = itertools.count(1)
 
 
@@ -103,7 +105,8 @@ class Step:
 # %% record-2
 def record(function, args, how):
     """function(*args, **how), on the tape where a Tensor is among args."""
-    values = map(plain, args)
+    values = list(map(plain, args))
+    how = {k: v for k, v in how.items() if v is not USUAL.get(k, how)}
     if function in NO_SLOPE or not Tensor.recording:
         return function(*values, **how)
     if not any(isinstance(x, Tensor) for x in args):
@@ -125,10 +128,6 @@ from lessons.checks import check_writing
 
 def __array_ufunc__(self, ufunc, method, *args, out=None, **how):
     function = ufunc if method == "__call__" else getattr(ufunc, method)
-    usual = {"dtype": None, "where": True}
-    for name in usual.keys() & how.keys():
-        if how[name] is usual[name]:
-            del how[name]
     if out is None:
         return record(function, args, how)
     check_writing(Tensor.recording)
