@@ -21,6 +21,7 @@ __all__ = [
     "as_matrices",
     "by_left",
     "by_right",
+    "by_einsum",
     "by_reshape",
     "by_transpose",
     "put",
@@ -104,7 +105,7 @@ class Step:
 
 # %% record-2
 def record(function, args, how):
-    """function(*args, **how), on the tape where a Tensor is among args."""
+    """Call function; on the tape where a Tensor is among args."""
     values = list(map(plain, args))
     how = {k: v for k, v in how.items() if v is not USUAL.get(k, how)}
     if function in NO_SLOPE or not Tensor.recording:
@@ -279,6 +280,22 @@ def by_right(G, out, a, b):
 
 
 RULES[np.matmul] = by_left, by_right
+
+
+# %% rules-einsum
+def by_einsum(k):
+    """The slope of an einsum, "ij,jk->ik" and the like, by argument k."""
+
+    def by_k(G, out, letters, *arrays):
+        inputs, result = letters.split("->")
+        mine, arrays = inputs.split(",")[k - 1].strip(), list(arrays)
+        arrays[k - 1] = np.ones(arrays[k - 1].shape)
+        return np.einsum(f"{result},{inputs}->{mine}", G, *arrays)
+
+    return by_k
+
+
+RULES[np.einsum] = by_einsum
 
 
 # %% rules-shapes
