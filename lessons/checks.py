@@ -286,9 +286,9 @@ def nudges(numerical_gradient):
             narrow = np.float32(found).astype(float) == found
         if any(found) and narrow.all():
             raise ValueError(
-                "numerical_gradient: every loss is a float32 number, so "
-                "small nudges are lost: compute the loss in float64, from "
-                "the array that is nudged"
+                "numerical_gradient: every loss is a float32 number: "
+                "compute the loss in float64, or, if it is, ask gradcheck "
+                "whether it reads the array"
             )
         return gradient
 

@@ -160,6 +160,11 @@ WRONG = [
         sigmoid(lambda g, a: g * 2 * a * (1 - a)),
         "2 times too large",
     ),
+    (
+        "1.1",
+        sigmoid(lambda g, a: g * a * (1 - a) / 2),
+        "2 times too small",
+    ),
     ("1.1", sigmoid(lambda g, a: g * (1 - a**2)), "dL/dz"),
     ("1.1", sigmoid(lambda g, a: a * (1 - a)), "dL/dz"),
     ("1.1", Tanh, "forward(-2.0): another value"),
