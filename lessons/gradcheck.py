@@ -345,7 +345,7 @@ def times(factor, array, pairs):
     large = factor if abs(factor) > 1 else 1 / factor
     whole = round(large)
     size = "large" if abs(factor) > 1 else "small"
-    if abs(large / whole - 1) > WRONG:
+    if factor < 0 or abs(large / whole - 1) > WRONG:
         return "factor", f"{factor:.3g} times the right one"
     outputs = list(pairs.values())[-1][0].shape[-1:]
     if array.ndim == 1 and size == "small" and whole > 2:

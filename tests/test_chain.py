@@ -173,7 +173,7 @@ WRONG = [
     ("1.3", 1, "a run finds another depth"),
     ("1.3", "two", "expected a number"),
     ("1.4", ["w_1"], "1 more that you do not name"),
-    ("1.4", ["w_1", "b_1", "w_3"], "1 of yours is not zero"),
+    ("1.4", ["w_1", "b_1", "w_3"], "of yours, 1 not zero"),
     ("1.4", ["w1"], "is none of"),
     ("1.5", log_cosh(lambda m: -math.tanh(m)), "the sign is turned"),
     ("1.5", log_cosh(lambda m: 2 * math.tanh(m)), "2 times too large"),
