@@ -345,9 +345,10 @@ def _origin(array):
 
 
 def _who(module):
-    """A module in one line."""
+    """A module in one line, without an address."""
     whole = str(module)
-    return type(module).__name__ if "\n" in whole else whole
+    plain = "\n" in whole or whole.startswith("<")
+    return type(module).__name__ if plain else whole
 
 
 def backward_pass(backward):

@@ -155,6 +155,14 @@ def same(what, found, expected, *, within=1e-9):
         raise Wrong(f"{what}: another value than it should have{which}")
 
 
+def _float_loss(found, expected):
+    """Wrong unless a module's loss is a float of the right value."""
+    same("the loss", found, expected)
+    if not isinstance(found, float):
+        kind = type(found).__name__
+        raise Wrong(f"the loss: expected a float, got {kind}")
+
+
 def right_gradients(loss, arrays):
     """Wrong unless `gradcheck` is content; names the slip if it can.
 
@@ -655,7 +663,10 @@ def tanh_hidden(tanh_gradients):
             Y_hat = sigmoid(np.tanh(X @ W1 + b1) @ W2 + b2)
             return float(np.mean((Y_hat - Y) ** 2))
 
-        found, gradients = tanh_gradients(X, Y, *parameters)
+        answer = tanh_gradients(X, Y, *parameters)
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise Wrong("expected to get back loss, (four gradients)")
+        found, gradients = answer
         same(f"the loss of {n} rows", found, loss())
         arrays = {}
         names = "W1 b1 W2 b2".split()
@@ -677,8 +688,11 @@ def step_mended(step):
         theirs, ours = start(3, seed), start(3, seed)
         step(*theirs, lr)
         step_by_hand(ours, lr)
-        names = "W1 b1 W2 b2".split()
-        for name, p, q in zip(names, theirs, ours, strict=True):
+        names, before = "W1 b1 W2 b2".split(), start(3, seed)
+        rows = zip(names, theirs, ours, before, strict=True)
+        for name, p, q, old in rows:
+            if np.array_equal(p, old):
+                raise Wrong(f"{name} has not moved: {name} -= ...")
             same(f"{name} after a step with lr={lr}", p, q)
     return "three learning rates"
 
@@ -692,8 +706,9 @@ def beyond_one_layer(names):
     from lessons.xor import INPUTS, solved
 
     tables = ["".join(digits) for digits in product("01", repeat=4)]
-    if odd := set(names) - set(tables):
-        raise Wrong(f"{odd.pop()!r} is not four digits, each 0 or 1")
+    for name in names:
+        if name not in tables:
+            raise Wrong(f"{name!r} is not four digits in quotes")
     beyond = set()
     for name in tables:
         Y = np.array([[float(digit)] for digit in name])
@@ -789,7 +804,7 @@ def _soft_labels(loss_class):
         theirs = cross_entropy(
             torch.tensor(kept[0]), kept[1], label_smoothing=0.1
         )
-        same("the loss", loss_fn(y_hat, y), theirs.item())
+        _float_loss(loss_fn(y_hat, y), theirs.item())
         loss_fn.backward()
         if y_hat.grad is None:
             raise Wrong("bwd writes no y_hat.grad")
@@ -971,7 +986,7 @@ def _weighted(loss_class):
             pos_weight=torch.tensor([weight, weight], dtype=torch.float64)
         )
         expected = theirs(*map(torch.tensor, kept)).item()
-        same("the loss", loss_fn(y_hat, y), expected)
+        _float_loss(loss_fn(y_hat, y), expected)
         loss_fn.backward()
         unchanged("y_hat", y_hat, kept[0])
         unchanged("y", y, kept[1])
@@ -998,8 +1013,12 @@ def _prepare(prepare):
         found = prepare(train, test)
         if not isinstance(found, tuple | list) or len(found) != 2:
             raise Wrong("expected to get back X_train, X_test")
+        for what, array in zip(("X_train", "X_test"), found, strict=True):
+            if np.isnan(array).any():
+                raise Wrong(f"{what} has gaps left")
         mean, std = np.nanmean(kept[0], axis=0), np.nanstd(kept[0], axis=0)
-        if not np.allclose(found[0], prepare(train, other)[0]):
+        again = prepare(kept[0].copy(), other)
+        if not np.allclose(found[0], again[0]):
             raise Wrong("X_train depends on what the test rows are")
         for what, now, before in zip(
             ("X_train", "X_test"), found, kept, strict=True
@@ -1055,10 +1074,10 @@ def _two_steps(for_1, for_1000):
 
 @exercise("6.5", "function")
 def _best_epoch(best_epoch):
-    from lessons.modules import Sequential
+    from lessons.own_data import Network
 
     for losses in [3, 1, 2, 4], [1, 2, 3], [3, 2, 1], [2, 1, 1, 5]:
-        model, epochs = Sequential(_linear(2, 1)), []
+        model, epochs = Network(_linear(2, 1)), []
 
         def epoch(model=model, epochs=epochs):
             epochs.append(1)

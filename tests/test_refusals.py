@@ -491,7 +491,7 @@ numerical_gradient(lambda: W, np.ones(2))
 numerical_gradient(lambda: np.float32(1), np.ones(2))
     TypeError: …: expected loss() to give a float (64 bits), got float32
 numerical_gradient(lambda: float((W.astype("f4") ** 2).mean()), W)
-    ValueError: …: every loss is a float32 number, … loss in float64
+    ValueError: …: every loss is a float32 number: … loss in float64
 """
 LINES = [line for line in REFUSED.splitlines() if line]
 ROWS = [*zip(LINES[::2], LINES[1::2], strict=True)]
