@@ -291,6 +291,12 @@ def test_cells_are_shown_by_their_tags(site, notebook_page):
     assert {p.text for p in asked} <= {"Show the solution"}
     assert len(asked) == tagged["hide-cell"]
     assert not document.select(".tag_remove-cell")
+    plain = [
+        block.get_text()
+        for block in document.select(".cell_input .highlight pre")
+        if not block.select("span[class]")
+    ]
+    assert not plain, f"code without colours: {plain[:1]}"
 
 
 # -- The glossary and the index of the code -------------------------------

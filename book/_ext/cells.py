@@ -45,8 +45,9 @@ class Cells(SphinxTransform):
                 if block.parent.get("nb_element") == "cell_code_source":
                     self.anchor(cell, block.astext())
                     code = MARKS.sub("", block.astext()).strip("\n")
+                    # Twice: Sphinx colours only what is its own source.
                     block.replace_self(
-                        nodes.literal_block("", code, **block.attributes)
+                        nodes.literal_block(code, code, **block.attributes)
                     )
 
     def anchor(self, cell, source):
