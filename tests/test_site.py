@@ -293,7 +293,7 @@ def test_cells_are_shown_by_their_tags(site, notebook_page):
     assert not document.select(".tag_remove-cell")
     plain = [
         block.get_text()
-        for block in document.select(".cell_input .highlight pre")
+        for block in document.select(".cell_input pre")
         if not block.select("span[class]")
     ]
     assert not plain, f"code without colours: {plain[:1]}"
