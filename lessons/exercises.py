@@ -1106,6 +1106,90 @@ def _best_epoch(best_epoch):
     return "best epoch first, between and last, and a tie"
 
 
+# -- Chapter 7 ------------------------------------------------------------
+
+
+def _diagnosis(number, found):
+    """Wrong unless found is the name and place of a mystery's fault."""
+    from lessons.bugs import BUGS, mystery
+
+    if len(found) != 2:
+        raise Wrong(f"expected a name and a place, got {len(found)}")
+    names = [bug.name for bug in BUGS]
+    if found[0] not in names:
+        raise Wrong(f"no fault of BUGS has the name {found[0]!r}")
+    right = next(b for b in BUGS if b.program == mystery(number))
+    if found[0] != right.name:
+        raise Wrong("it is another fault")
+    if found[1] != right.place:
+        raise Wrong("the fault is right, its place is another function")
+    return "its name and its place"
+
+
+@exercise("7.1", "list")
+def first_mystery(found):
+    return _diagnosis(1, found)
+
+
+@exercise("7.2", "list")
+def second_mystery(found):
+    return _diagnosis(2, found)
+
+
+@exercise("7.3", "list")
+def two_hidden(places):
+    from lessons.bugs import Program, mystery
+
+    right, broken = vars(Program()), vars(mystery(0))
+    expected = {k for k in right if right[k] != broken[k]}
+    if len(set(places)) != 2:
+        raise Wrong(f"expected two places, got {len(set(places))}")
+    if missed := expected - set(places):
+        raise Wrong(f"{2 - len(missed)} of the two places are right")
+    return "two places"
+
+
+@exercise("7.4", "function")
+def mended_backward(backward):
+    from lessons.bugs import forward, loss, start
+
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        p = {k: a + 0.1 for k, a in start(rng).items()}
+        X, y = rng.normal(size=(7, 64)), rng.integers(10, size=7)
+
+        def value(X=X, y=y, p=p, seed=seed):
+            S = forward(X, p, np.random.default_rng(seed))[0]
+            return loss(S, y)[0]
+
+        S, kept = forward(X, p, np.random.default_rng(seed))
+        grads = backward(loss(S, y)[1], p, kept)
+        for k, a in p.items():
+            if np.shape(grads[k]) != a.shape:
+                raise Wrong(f"{k}: expected shape {a.shape}")
+        right_gradients(value, {k: (p[k], grads[k]) for k in p})
+    return "three batches, with dropout"
+
+
+@exercise("7.5", "list")
+def predicted_checks(names):
+    from dataclasses import replace
+
+    from lessons.bugs import CHECKS, Program, step
+
+    def weights_only(p, grads, velocity, lr):
+        step({k: p[k] for k in ("W1", "W2")}, grads, velocity, lr)
+
+    program = replace(Program(), step=weights_only)
+    every = {check.__name__: check for check in CHECKS}
+    if unknown := [n for n in names if n not in every]:
+        raise Wrong(f"no check has the name {unknown[0]!r}")
+    for name, check in every.items():
+        if bool(check(program, 0)) != (name in names):
+            raise Wrong("a run of the checks finds others")
+    return "a run of every check"
+
+
 # -- Chapter 8 ------------------------------------------------------------
 
 
