@@ -1,4 +1,4 @@
-"""A right program, its faults one line away, and the checks that see them."""
+"""A right program, its faults one line away, the checks that see them."""
 
 # Written by `make export` from book/07-bugs.ipynb: edit that.
 
@@ -12,10 +12,10 @@ __all__ = [
     "forward",
     "loss",
     "backward",
+    "LR",
     "step",
     "predict",
     "hits",
-    "LR",
     "Program",
     "gradients",
     "train",
@@ -57,6 +57,7 @@ __all__ = [
     "torch_scores",
     "agrees",
     "torch_loss",
+    "twin",
     "lockstep",
     "large",
     "look",
@@ -88,6 +89,7 @@ def scale(X, X_held):
     return (X - mean) / (std + 1), (X_held - mean) / (std + 1)
 
 
+# %% batches
 def batches(X, y, rng):
     """Yield the rows and labels, shuffled, 25 at a time."""
     order = rng.permutation(len(X))
@@ -144,6 +146,10 @@ def backward(G, p, kept):
     }
 
 
+# %% step
+LR = 0.02
+
+
 def step(p, grads, velocity, lr):
     """Change the parameters in place: descent with momentum."""
     for k in p:
@@ -165,9 +171,6 @@ def hits(S, y):
 # %% program
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
-
-LR = 0.02
 
 
 @dataclass(frozen=True, repr=False)
@@ -192,12 +195,16 @@ class Program:
         return X, y, X_held, y_held
 
 
-# %% train
+# %% gradients
 def gradients(program, p, X, y, rng=None):
     """Return the loss and the gradient of each parameter."""
     S, kept = program.forward(X, p, rng)
     value, G = program.loss(S, y)
     return value, program.backward(G, p, kept)
+
+
+# %% train
+from functools import cache
 
 
 @cache
@@ -241,7 +248,7 @@ def bug(name, place, **changed):
 
 # %% bugs-mask
 def late_mask(G, p, kept):
-    X, Z, D, H, rng = kept
+    X, _, D, H, rng = kept
     return backward(G, p, (X, H >= 0, D, H, rng))  # Z > 0 is due
 
 
@@ -367,7 +374,7 @@ bug("divided by the batch twice", "loss", loss=twice_divided)
 
 # %% bugs-backward
 def new_mask(G, p, kept):
-    X, Z, D, H, rng = kept
+    X, Z, _, H, rng = kept
     return backward(G, p, (X, Z, dropout(Z.shape, rng), H, rng))
 
 
@@ -491,6 +498,7 @@ def slopes_differ(program, seed, p):
     return not gradcheck(value, {k: (p[k], grads[k]) for k in p}).ok
 
 
+# %% check-gradients-2
 def at_start(program, seed):
     """`gradcheck` objects to a gradient at the start."""
     p = program.start(np.random.default_rng(seed))
@@ -506,12 +514,12 @@ def later(program, seed):
 from copy import deepcopy
 
 
-def torch_scores(X, q, D=1):
+def torch_scores(X, q, D=1.0):
     """Return PyTorch's scores with parameters q and the mask D."""
     import torch
 
     Z = torch.tensor(X) @ q["W1"] + q["b1"]
-    return (Z.relu() * D) @ q["W2"] + q["b2"]
+    return (Z.relu() * torch.tensor(D)) @ q["W2"] + q["b2"]
 
 
 def agrees(found, tensor):
@@ -530,27 +538,31 @@ def torch_loss(S, y):
     return torch.nn.functional.cross_entropy(S, torch.tensor(y))
 
 
+def twin(p):
+    """Return the parameters as tensors, and PyTorch's descent."""
+    import torch
+
+    q = {k: torch.tensor(a, requires_grad=True) for k, a in p.items()}
+    return q, torch.optim.SGD(q.values(), lr=LR, momentum=0.9)
+
+
 # %% check-lockstep-2
 def lockstep(program, seed):
     """Five steps, or the scores after them, are not PyTorch's."""
-    import torch
-
     X, y, X_held, _ = program.rows(seed)
     rng, velocity, right = np.random.default_rng(seed), {}, []
     p = program.start(rng)
-    q = {k: torch.tensor(a, requires_grad=True) for k, a in p.items()}
-    optimizer = torch.optim.SGD(q.values(), lr=LR, momentum=0.9)
+    q, optimizer = twin(p)
     for k in range(5):
         X_k, y_k = X[25 * k :][:25], y[25 * k :][:25]
-        D = torch.tensor(dropout((25, 32), deepcopy(rng)))
+        D = dropout((25, 32), deepcopy(rng))
         value, grads = gradients(program, p, X_k, y_k, rng)
         program.step(p, grads, velocity, LR)
         optimizer.zero_grad()
         theirs = torch_loss(torch_scores(X_k, q, D), y_k)
         theirs.backward()
         optimizer.step()
-        right += [agrees(value, theirs)]
-        right += [agrees(p[k], q[k]) for k in p]
+        right += map(agrees, [value, *p.values()], [theirs, *q.values()])
     S, T = program.predict(program, X_held, p), torch_scores(X_held, q)
     return not (all(right) and agrees(S, T))
 
@@ -570,7 +582,7 @@ def large(program, seed):
 # %% check-look
 def look(program, seed):
     """An epoch is not every row once, with its label, well mixed."""
-    X, y, X_held, _ = program.rows(seed)
+    X, y, _, _ = program.rows(seed)
     label = {row.tobytes(): c for row, c in zip(X, y, strict=True)}
     epoch = list(program.batches(X, y, np.random.default_rng(seed)))
     rows = [row.tobytes() for X_k, _ in epoch for row in X_k]
