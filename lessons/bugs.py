@@ -29,7 +29,7 @@ __all__ = [
     "small_strides",
     "by_class",
     "divided",
-    "all_equal",
+    "alike",
     "no_factor",
     "softmax",
     "squeezed",
@@ -301,12 +301,15 @@ def divided(rng):
     return p | {"W1": W1, "W2": W2}
 
 
-def all_equal(rng):
-    return {k: np.full(a.shape, 0.1) for k, a in start(rng).items()}
+def alike(rng):
+    p = start(rng)
+    W1 = np.repeat(p["W1"][:, :1], 32, axis=1)
+    W2 = np.repeat(p["W2"][:1] / 32, 32, axis=0)
+    return p | {"W1": W1, "W2": W2}
 
 
 bug("divided by the spread of the start", "start", start=divided)
-bug("all weights equal", "start", start=all_equal)
+bug("all hidden units alike", "start", start=alike)
 
 
 # %% bugs-forward

@@ -15,7 +15,7 @@ SEEN = {
     "first_loss": ["divided by the spread of the start"],
     "baseline": ["labels counted from one", "the same few rows again"],
     "shapes": ["one number for every bias", "a column against a row"],
-    "overfit": ["all weights equal", "softmax twice"],
+    "overfit": ["all hidden units alike", "softmax twice"],
     "at_start": ["mask taken after ReLU", "stepped before it is used"],
     "later": ["decay that the loss lacks", "another mask on the way back"],
     "lockstep": ["dropout without its factor", "dropout while predicting"],
