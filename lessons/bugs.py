@@ -503,13 +503,13 @@ def slopes_differ(program, seed, p):
 
 # %% check-gradients-2
 def at_start(program, seed):
-    """`gradcheck` objects to a gradient at the start."""
+    """gradcheck objects to a gradient at the start."""
     p = program.start(np.random.default_rng(seed))
     return slopes_differ(program, seed, p)
 
 
 def later(program, seed):
-    """`gradcheck` objects to a gradient after an epoch."""
+    """gradcheck objects to a gradient after an epoch."""
     return slopes_differ(program, seed, train(program, seed, 1)[2])
 
 
