@@ -13,7 +13,9 @@ rng = np.random.default_rng(0)
 X, Y = rng.uniform(size=(600, 784)), rng.integers(0, 10, size=600)
 
 
-@pytest.mark.parametrize("program", [bench.course, bench.pytorch])
+@pytest.mark.parametrize(
+    "program", [bench.course, bench.on_tape, bench.pytorch]
+)
 def test_two_epochs_end_with_the_loss_and_weights_of_the_loop(program):
     one, other = bench.plain_numpy("float64"), program("float64")
     for _ in range(2):

@@ -19,8 +19,14 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 
 from lessons import figures, xor
+from lessons.autograd import Tensor, no_grad
 from lessons.datasets import load_mnist
-from lessons.mnist import CrossEntropyLoss, DataLoader, train_epoch
+from lessons.mnist import (
+    CrossEntropyLoss,
+    DataLoader,
+    log_softmax,
+    train_epoch,
+)
 from lessons.modules import (
     SGD,
     Linear,
@@ -30,6 +36,7 @@ from lessons.modules import (
     Sigmoid,
     train_step,
 )
+from lessons.own_data import NetworkClassifier
 from tools.reproduce import processor
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "_results"
@@ -107,6 +114,26 @@ def course(dtype):
     return epoch, model.parameters
 
 
+def on_tape(dtype):
+    """The forward pass alone, its gradients from chapter 8's tape."""
+    W1, b1, W2, b2 = tensors = [Tensor(p) for p in weights(dtype)]
+
+    def epoch(X, y):
+        total = 0.0
+        for x, labels in DataLoader(X, y, BATCH):
+            log_p = log_softmax(np.maximum(x @ W1 + b1, 0) @ W2 + b2)
+            loss = -log_p[np.arange(len(x)), labels].mean()
+            loss.backward()
+            with no_grad():
+                for p in tensors:
+                    p[:] = p - LR * p.grad
+                    p.grad = None
+            total += float(loss) * len(x)
+        return total / len(y)
+
+    return epoch, lambda: [p.detach() for p in tensors]
+
+
 def pytorch(dtype):
     """PyTorch, eager, from the same weights."""
     model = nn.Sequential(
@@ -160,6 +187,7 @@ PROGRAMS = {
     "five matrix products": five_products,
     "plain NumPy loop": plain_numpy,
     "the course's modules": course,
+    "chapter 8's tape": on_tape,
     "PyTorch, eager": pytorch,
     "scikit-learn": scikit_learn,
 }
@@ -218,6 +246,24 @@ def xor_steps(num_steps=10_000):
     }
 
 
+def estimators(X, y):
+    """Seconds an epoch for chapter 6's estimator and scikit-learn's."""
+    same = {"batch_size": BATCH, "random_state": 0}
+    models = {
+        "NetworkClassifier": NetworkClassifier(HIDDEN, lr=0.001, **same),
+        "MLPClassifier": MLPClassifier(
+            (HIDDEN,), learning_rate_init=0.001, alpha=0, **same
+        ),
+    }
+    classes, X, times = np.arange(10), X / 255, []
+    fits = [model.partial_fit for model in models.values()]
+    for _ in range(3):
+        times.append(
+            [seconds(lambda f=f: f(X, y, classes=classes)) for f in fits]
+        )
+    return dict(zip(models, np.median(times[1:], axis=0), strict=True))
+
+
 def store(name, rows):
     with open(RESULTS / name, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
@@ -268,6 +314,11 @@ def main():
     store(
         "steps.csv", [["10,000 steps of XOR", "s", "of PyTorch's"], *rows]
     )
+    both = estimators(X, y)
+    slow = both["MLPClassifier"]
+    rows = [[k, f"{t:.2f}", f"{t / slow:.2f}"] for k, t in both.items()]
+    head = ["estimator, Adam, float64", "s an epoch", "of MLPClassifier's"]
+    store("estimators.csv", [head, *rows])
     versions = f"numpy {np.__version__}, torch {torch.__version__}"
     rows = [
         ["what", "this run"],
