@@ -155,14 +155,6 @@ def same(what, found, expected, *, within=1e-9):
         raise Wrong(f"{what}: another value than it should have{which}")
 
 
-def _float_loss(found, expected):
-    """Wrong unless a module's loss is a float of the right value."""
-    same("the loss", found, expected)
-    if not isinstance(found, float):
-        kind = type(found).__name__
-        raise Wrong(f"the loss: expected a float, got {kind}")
-
-
 def right_gradients(loss, arrays):
     """Wrong unless `gradcheck` is content; names the slip if it can.
 
@@ -181,6 +173,44 @@ def unchanged(what, now, before):
         raise Wrong(
             f"{what} is changed: work on a copy, or make a new array"
         )
+
+
+def right_loss(loss_fn, y_hat, y, expected):
+    """Wrong unless a loss gives a float, its value, and its gradient."""
+    kept = np.array(y_hat), np.array(y)
+    loss = loss_fn(y_hat, y)
+    same("the loss", loss, expected)
+    if not isinstance(loss, float):
+        kind = type(loss).__name__
+        raise Wrong(f"the loss: expected a float, got {kind}")
+    loss_fn.backward()
+    unchanged("y_hat", y_hat, kept[0])
+    unchanged("y", y, kept[1])
+    _written("y_hat", y_hat)
+    right_gradients(partial(loss_fn, y_hat, y), {"y_hat": y_hat})
+
+
+def right_steps(optimizer, twin, *settings, steps=5):
+    """Wrong unless an optimizer's steps are those of one of PyTorch's.
+
+    Both are made from parameters and a setting: lr and another number.
+    """
+    import torch
+
+    for setting in settings:
+        ours = [_draw(2, 3), _draw(3)]
+        theirs = [torch.tensor(np.array(p)) for p in ours]
+        mine, other = optimizer(ours, *setting), twin(theirs, *setting)
+        for step in range(1, steps + 1):
+            for p, q in zip(ours, theirs, strict=True):
+                p.grad = np.array(_draw(*p.shape, seed=step))
+                q.grad = torch.tensor(p.grad)
+            kept = [p.grad.copy() for p in ours]
+            mine.step()
+            other.step()
+            for k, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+                same(f"array {k} after step {step}", p, q.numpy())
+                unchanged("a gradient", p.grad, kept[k])
 
 
 # -- Chapter 1 ------------------------------------------------------------
@@ -494,23 +524,10 @@ def softplus(Softplus):
 
 @exercise("3.2", "class")
 def momentum(Momentum):
-    import torch
+    from torch.optim import SGD
 
-    for lr, beta in (0.1, 0.9), (0.5, 0.3):
-        ours = [_draw(2, 3), _draw(3)]
-        theirs = [torch.tensor(p) for p in ours]
-        optimizer = Momentum(ours, lr, beta)
-        twin = torch.optim.SGD(theirs, lr, momentum=beta)
-        for step in range(1, 6):
-            for p, q in zip(ours, theirs, strict=True):
-                p.grad = np.array(_draw(*p.shape, seed=step))
-                q.grad = torch.tensor(p.grad)
-            before = [p.grad.copy() for p in ours]
-            optimizer.step()
-            twin.step()
-            for k, (p, q) in enumerate(zip(ours, theirs, strict=True)):
-                same(f"array {k} after step {step}", p, q.numpy())
-                unchanged("a gradient", p.grad, before[k])
+    twin = lambda p, lr, beta: SGD(p, lr, momentum=beta)  # noqa: E731
+    right_steps(Momentum, twin, (0.1, 0.9), (0.5, 0.3))
     return "two arrays, five steps, two pairs of lr and momentum"
 
 
@@ -554,19 +571,9 @@ def centre(Centre):
 def huber(HuberLoss):
     for shape in (5, 1), (4, 3):
         y_hat, y = _draw(*shape), np.array(_draw(*shape, seed=1))
-        kept, d = (y_hat.copy(), y.copy()), np.abs(np.array(y_hat) - y)
-        loss_fn = HuberLoss()
-        loss = loss_fn(y_hat, y)
-        if not isinstance(loss, float):
-            found = type(loss).__name__
-            raise Wrong(f"the loss: expected a float, got {found}")
+        d = np.abs(np.array(y_hat) - y)
         costs = np.where(d <= 1, d**2 / 2, d - 0.5)
-        same("the loss", loss, costs.mean())
-        loss_fn.backward()
-        unchanged("y_hat", y_hat, kept[0])
-        unchanged("y", y, kept[1])
-        _written("y_hat", y_hat)
-        right_gradients(partial(loss_fn, y_hat, y), {"y_hat": y_hat})
+        right_loss(HuberLoss(), y_hat, y, costs.mean())
     return "loss and gradient, for one output and for three"
 
 
@@ -794,25 +801,12 @@ def _soft_labels(loss_class):
     import torch
     from torch.nn.functional import cross_entropy
 
-    from lessons.matrix import GradArray
-
     rng = np.random.default_rng(51)
     for n, out in (5, 2), (3, 4), (7, 10):
-        y_hat = 2 * rng.normal(size=(n, out)).view(GradArray)
-        y, loss_fn = rng.integers(out, size=n), loss_class()
-        kept = np.array(y_hat), torch.tensor(y)
-        theirs = cross_entropy(
-            torch.tensor(kept[0]), kept[1], label_smoothing=0.1
-        )
-        _float_loss(loss_fn(y_hat, y), theirs.item())
-        loss_fn.backward()
-        if y_hat.grad is None:
-            raise Wrong("bwd writes no y_hat.grad")
-        right_gradients(
-            lambda a=y_hat, b=y, f=loss_fn: f(a, b), {"y_hat": y_hat}
-        )
-        unchanged("y_hat", y_hat, kept[0])
-        unchanged("y", y, kept[1].numpy())
+        y_hat, y = 2 * _draw(n, out), rng.integers(out, size=n)
+        theirs = torch.tensor(np.array(y_hat)), torch.tensor(y)
+        expected = cross_entropy(*theirs, label_smoothing=0.1).item()
+        right_loss(loss_class(), y_hat, y, expected)
     return "three batches, of 2, 4 and 10 classes"
 
 
@@ -915,26 +909,14 @@ def _from_nothing(in_linear, in_network):
 
 @exercise("5.5", "class")
 def _decay(optimizer_class):
-    import torch
+    from torch.optim import SGD
 
-    from lessons.matrix import GradArray
-
-    rng = np.random.default_rng(55)
-    for lr, decay in (0.5, 0.1), (0.05, 0.3), (0.1, 1e-9):
-        ours = [rng.normal(size=s).view(GradArray) for s in [(3, 2), (2,)]]
-        theirs = [torch.tensor(np.array(p)) for p in ours]
-        mine = optimizer_class(ours, lr, decay)
-        other = torch.optim.SGD(theirs, lr, weight_decay=decay)
-        for _ in range(3):
-            for p, q in zip(ours, theirs, strict=True):
-                p.grad = rng.normal(size=p.shape)
-                q.grad = torch.tensor(p.grad.copy())
-            kept = [p.grad.copy() for p in ours]
-            mine.step()
-            other.step()
-            for k, (p, q) in enumerate(zip(ours, theirs, strict=True)):
-                same(f"parameter {k} after a step", p, q.numpy())
-                unchanged("a gradient", p.grad, kept[k])
+    right_steps(
+        optimizer_class,
+        lambda p, lr, decay: SGD(p, lr, weight_decay=decay),
+        *[(0.5, 0.1), (0.05, 0.3), (0.1, 1e-9)],
+        steps=3,
+    )
     return "three steps with each of three settings"
 
 
@@ -981,17 +963,11 @@ def _weighted(loss_class):
         loss_fn, y_hat = loss_class(weight), _draw(n, 2, seed=61)
         y = (rng.random((n, 2)) > 0.5).astype(float)
         y[0] = 1, 0
-        kept = np.array(y_hat), y.copy()
         theirs = torch.nn.BCEWithLogitsLoss(
             pos_weight=torch.tensor([weight, weight], dtype=torch.float64)
         )
-        expected = theirs(*map(torch.tensor, kept)).item()
-        _float_loss(loss_fn(y_hat, y), expected)
-        loss_fn.backward()
-        unchanged("y_hat", y_hat, kept[0])
-        unchanged("y", y, kept[1])
-        _written("y_hat", y_hat)
-        right_gradients(partial(loss_fn, y_hat, y), {"y_hat": y_hat})
+        both = torch.tensor(np.array(y_hat)), torch.tensor(y)
+        right_loss(loss_fn, y_hat, y, theirs(*both).item())
     far = 1000 * np.array([[1.0, -1.0]]).view(type(y_hat))
     with np.errstate(all="ignore"):
         loss = loss_class(2.0)(far, np.array([[0.0, 1.0]]))
@@ -1033,24 +1009,10 @@ def _prepare(prepare):
 
 @exercise("6.3", "class")
 def _adamw(optimizer_class):
-    import torch
+    from torch.optim import AdamW
 
-    rng = np.random.default_rng(63)
-    for lr, decay in (0.1, 0.5), (0.01, 0.05):
-        ours = [_draw(3, 2, seed=63), _draw(2, seed=63)]
-        theirs = [torch.tensor(np.array(p)) for p in ours]
-        mine = optimizer_class(ours, lr, decay)
-        other = torch.optim.AdamW(theirs, lr, weight_decay=decay)
-        for step in range(1, 6):
-            for p, q in zip(ours, theirs, strict=True):
-                p.grad = rng.normal(size=p.shape)
-                q.grad = torch.tensor(p.grad)
-            kept = [p.grad.copy() for p in ours]
-            mine.step()
-            other.step()
-            for k, (p, q) in enumerate(zip(ours, theirs, strict=True)):
-                same(f"array {k} after step {step}", p, q.numpy())
-                unchanged("a gradient", p.grad, kept[k])
+    twin = lambda p, lr, w: AdamW(p, lr, weight_decay=w)  # noqa: E731
+    right_steps(optimizer_class, twin, (0.1, 0.5), (0.01, 0.05))
     return "two arrays, five steps, two pairs of lr and decay"
 
 

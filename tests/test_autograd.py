@@ -10,9 +10,7 @@ import torch
 
 from lessons import autograd, chain, mnist, modules, xor
 from lessons.autograd import RULES, Tensor, no_grad, tape, walk
-from lessons.exercises import verdict
 from lessons.gradcheck import gradcheck
-from tests.support import ROOT, read
 
 # Refused means an error, not a warning and a number.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -581,65 +579,3 @@ def test_every_rule_was_tried():
         autograd.Step.__init__ = real
     missing = {f.__name__ for f in set(RULES) - used}
     assert not missing, f"rules that no test uses: {missing}"
-
-
-# -- The exercises --------------------------------------------------------
-
-SOFT = "out * (G - (G * out).sum(axis=1, keepdims=True))"
-WRONG = [
-    (1, "G / (2 * out)", "G / out", "2 times too large"),
-    (1, "G / (2 * out)", "-G / (2 * out)", "the sign is turned"),
-    (1, "G / (2 * out)", "G / (4 * out)", "2 times too small"),
-    (2, SOFT, f"-{SOFT}", "the sign is turned"),
-    (2, SOFT, f"2 * {SOFT}", "2 times too large"),
-    (2, SOFT, f"({SOFT})[:, ::-1]", "columns in reverse"),
-    (2, SOFT, "out * (1 - out) * G", "wrong in"),
-    (2, SOFT, f"np.exp(Z) * 0 + {SOFT}", "overflow"),
-    (3, "a.shape[axis]", "a.size", "4 times too small"),
-    (3, "a.shape[axis]", "1", "3 times too large"),
-    (3, "a.shape[axis]", "-a.shape[axis]", "the sign is turned"),
-    (4, "np.exp(a - out)", "np.exp(b - out)", "b's gradient"),
-    (4, "np.exp(a - out)", "-np.exp(a - out)", "the sign is turned"),
-    (4, "np.exp(a - out)", "2 * np.exp(a - out)", "2 times too large"),
-    (4, "np.exp(a - out)", "np.exp(a) / np.exp(out)", "overflow"),
-    (6, "W.grad = None", "pass", "W after 2 steps"),
-    (6, "lr * W.grad", "2 * lr * W.grad", "W after 1 steps"),
-]
-
-
-def written(*changes, of):
-    """What solution `of` defines, with parts of its text replaced."""
-    cells = read(ROOT / "book/08-autograd.ipynb").cells
-    source = next(c.source for c in cells if c.id == f"solution-{of}")
-    source = source.split("\n\n\nverdict")[0].split("\n\nverdict")[0]
-    for before, after in changes:
-        assert source.count(before) == 1
-        source = source.replace(before, after)
-    names = {"np": np, "no_grad": no_grad}
-    exec(source, names)
-    made = [v for k, v in names.items() if k.endswith("_solution")]
-    return [Tensor, *made] if of == 6 else made
-
-
-def said(capsys, of, *answers):
-    verdict(f"8.{of}", *answers, counts=False)
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize("of", range(1, 7))
-def test_a_solution_is_solved(capsys, of):
-    assert f"8.{of}: solved (" in said(capsys, of, *written(of=of))
-
-
-@pytest.mark.parametrize("of, right, wrong, words", WRONG)
-def test_a_slip_is_named(capsys, of, right, wrong, words):
-    found = said(capsys, of, *written((right, wrong), of=of))
-    assert "not yet" in found and words in found
-
-
-def test_predictions_are_judged(capsys):
-    for k in range(4):
-        wrong = [6, 8, 11, 12]
-        wrong[k] = 5
-        assert f"after line {k + 1}" in said(capsys, 5, wrong)
-    assert "expected four" in said(capsys, 5, [1])

@@ -10,11 +10,10 @@ from sklearn.datasets import load_iris
 from sklearn.utils.estimator_checks import check_estimator
 
 from lessons import own_data
-from lessons.exercises import verdict
 from lessons.gradcheck import gradcheck
 from lessons.matrix import GradArray
 from lessons.mnist import DataLoader
-from lessons.modules import Linear, Module, MSELoss, ReLU, train_step
+from lessons.modules import Linear, MSELoss, ReLU, train_step
 from lessons.own_data import (
     Adam,
     BCEWithLogitsLoss,
@@ -27,10 +26,8 @@ from lessons.own_data import (
     named_parameters,
     save,
     scaling,
-    sigmoid,
     train_until,
 )
-from tests.support import ROOT, cells, read
 
 
 @pytest.fixture
@@ -313,98 +310,3 @@ def test_progress_is_told_only_when_asked_for(rng, capsys):
     NetworkRegressor(num_epochs=2, verbose=True).fit(X, y)
     told = capsys.readouterr().out
     assert told.startswith("\repoch 1 of 2: ") and told.endswith("\n")
-
-
-# -- Exercises ------------------------------------------------------------
-NAMES = {
-    "1": ["WeightedLoss"],
-    "2": ["prepare"],
-    "3": ["AdamW"],
-    "4": ["for_1", "for_1000"],
-    "5": ["best_epoch"],
-}
-
-
-@pytest.fixture(scope="module")
-def written():
-    """What the chapter's exercise cells define, run without the rest."""
-    names = {**vars(own_data), "np": np, "Module": Module}
-    for _, cell in cells(read(ROOT / "book/06-own-data.ipynb"), "code"):
-        if cell.id.startswith(("stub", "solution")):
-            exec(cell.source, names)
-    return names
-
-
-@pytest.mark.parametrize("number", NAMES)
-def test_a_solution_is_solved_and_a_stub_is_not(number, written, capsys):
-    for ending, expected in ("Solution", "solved"), ("", "n"):
-        answers = [
-            written[name + ending]
-            if name + ending in written
-            else written[f"{name}_{ending.lower()}".strip("_")]
-            for name in NAMES[number]
-        ]
-        verdict(f"6.{number}", *answers, counts=False)
-        told = capsys.readouterr().out
-        assert told.startswith(f"6.{number}: {expected}"), told
-
-
-def weighted(pull, cost=None):
-    """A WeightedLoss whose gradient is pull(p, y, w, entries)."""
-
-    class Loss(Module):
-        def __init__(self, pos_weight):
-            self.w = pos_weight
-
-        def forward(self, y_hat: "n out", y: "n out"):
-            missed = self.w * y * np.logaddexp(0, -y_hat)
-            missed = missed + (1 - y) * np.logaddexp(0, y_hat)
-            return float(cost(missed) if cost else missed.mean())
-
-        def bwd(self, loss, y_hat, y):
-            p = np.asarray(sigmoid(y_hat))
-            y_hat.grad = pull(p, y, self.w, y.size)
-
-    return Loss
-
-
-def right_pull(p, y, w, n):
-    return (w * y * (p - 1) + (1 - y) * p) / n
-
-
-SLIPS = {
-    "the sign is turned": weighted(lambda *a: -right_pull(*a)),
-    "times too large": weighted(lambda *a: 2 * right_pull(*a)),
-    "wrong in": weighted(lambda p, y, w, n: (p - y) / n),
-    "the loss: another value": weighted(right_pull, np.sum),
-}
-
-
-@pytest.mark.parametrize("words", SLIPS)
-def test_a_wrong_weighted_loss_is_told_why(words, capsys):
-    verdict("6.1", SLIPS[words], counts=False)
-    told = capsys.readouterr().out
-    assert told.startswith("6.1: not yet") and words in told, told
-
-
-def test_other_wrong_answers_are_refused(written, capsys):
-    class Coupled(Adam):  # decay through the gradient
-        def __init__(self, parameters, lr, decay):
-            super().__init__(parameters, lr, weight_decay=decay)
-
-    def by_own_rows(X_train, X_test):
-        parts = []
-        for X in X_train, X_test:
-            mean, std = scaling(X)
-            Z = (X - mean) / std
-            parts.append(np.where(np.isnan(Z), 0, Z))
-        return parts
-
-    for answers in (
-        ("6.2", by_own_rows),
-        ("6.3", Coupled),
-        ("6.4", [-0.2, -0.29, -0.2], [-200, -290, -200]),
-        ("6.5", lambda model, epoch, loss, n: [epoch() for _ in range(n)]),
-    ):
-        verdict(*answers, counts=False)
-        assert ": not yet: " in capsys.readouterr().out, answers[0]

@@ -110,8 +110,8 @@ def test_matrices_have_the_gradients_of_pytorch(seed):
         *(p for layer in layers for p in layer.parameters()),
     ]
     loss_fn = matrix.MSELoss()
-    for answers in -y, y:  # the second gradient replaces the first
-        out = every[0]
+    # The second pass replaces what the first has left.
+    for out, answers in (-X, -y), (every[0], y):
         for layer in layers:
             out = layer.forward(out)
         loss = loss_fn.forward(out, answers)
@@ -123,9 +123,9 @@ def test_matrices_have_the_gradients_of_pytorch(seed):
 
 def run(model, loss_fn, X, y):
     """Loss, and the arrays that have a gradient now."""
-    X = X.view(GradArray)
-    for answers in y[::-1], y:  # the second gradient replaces the first
-        loss = loss_fn(model(X), answers)
+    X, before = X.view(GradArray), -X
+    for data, answers in (before, y[::-1]), (X, y):  # replaced
+        loss = loss_fn(model(data), answers)
         loss_fn.backward()
         model.backward()
     return loss, [X, *model.parameters()]
@@ -347,10 +347,12 @@ def test_weights_are_drawn_in_order_and_row_by_row():
     rng, twin = np.random.default_rng(5), np.random.default_rng(5)
     for module in matrix, modules:
         for width, out in (3, 5), (300, 4), (5, 1):
-            W = module.Linear(width, out, rng=rng).W
+            layer = module.Linear(width, out, rng=rng)
             drawn = [twin.normal() for _ in range(width * out)]
             expected = np.reshape(drawn, (width, out)) * (2 / width) ** 0.5
-            assert_same(W, expected)
+            assert_same(layer.W, expected)
+            assert {type(layer.W), type(layer.b)} == {GradArray}
+            assert layer.b.tolist() == [0] * out
     twin = np.random.default_rng(7)
     W1, b1, W2, b2 = xor.start(3, 7)
     assert_same(W1, twin.normal(size=(2, 3)))
