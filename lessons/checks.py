@@ -6,36 +6,42 @@ for only in the data, at the loss and before a step. An error says what was
 expected, what was found, and what to write instead.
 """
 
+import contextlib
 import functools
 import inspect
 import math
+from pathlib import Path
+from typing import NewType
 
 import numpy as np
 
 __all__ = [
+    "Chance",
     "backward_pass",
     "check_chances",
     "check_classes",
     "check_data",
-    "check_gradients",
     "check_floats",
+    "check_gradients",
     "check_labels",
     "check_layers",
     "check_log_p",
     "check_parameters",
     "check_positive",
     "check_same_arrays",
-    "check_state",
     "check_step",
     "check_tape",
     "check_whole",
     "check_writing",
     "forward_pass",
     "incoming",
+    "matched",
     "no_rule",
     "nudges",
     "same_form",
     "shapes",
+    "whole_file",
+    "whole_step",
 ]
 
 # -- Shapes ---------------------------------------------------------------
@@ -48,8 +54,9 @@ def shapes(function):
     throughout a call, a number is itself, ``"..."`` is any shape, and
     ``"int n"`` holds integers. All float arrays of a call have one dtype,
     float64 or float32, and none is empty. ``n: int`` is a whole number of
-    at least 1, ``lr: float`` a finite number above 0, ``rng: Generator``
-    a NumPy generator. A float that is returned has to be finite.
+    at least 1, ``lr: float`` a finite number above 0, ``p: Chance`` one
+    from 0 to below 1, ``rng: Generator`` a NumPy generator. A float that
+    is returned has to be finite.
 
     Raises TypeError for a wrong kind of argument, else ValueError.
     """
@@ -194,14 +201,28 @@ def check_whole(name, value):
     return value
 
 
-def check_positive(name, value):
-    """Return value, a finite number above 0."""
+def _number(name, value):
     real = isinstance(value, int | float | np.integer | np.floating)
     if isinstance(value, bool) or not real:
         raise TypeError(f"{name}: expected a number, got {value!r}")
-    if not 0 < value < math.inf:
+    return value
+
+
+def check_positive(name, value):
+    """Return value, a finite number above 0."""
+    if not 0 < _number(name, value) < math.inf:
         raise ValueError(f"{name}: expected above 0, got {value}")
     return value
+
+
+Chance = NewType("Chance", float)
+
+
+def _chance(name, value):
+    if not 0 <= _number(name, value) < 1:
+        raise ValueError(
+            f"{name}: expected from 0 to below 1, got {value}"
+        )
 
 
 def _generator(name, value):
@@ -215,6 +236,7 @@ def _generator(name, value):
 _NUMBERS = {
     int: check_whole,
     float: check_positive,
+    Chance: _chance,
     np.random.Generator: _generator,
 }
 
@@ -492,6 +514,17 @@ def check_gradients(parameters):
             raise NotFinite(f"{who} has a gradient with nan or inf")
 
 
+def whole_step(step):
+    """Guard an optimizer's step by `check_gradients`."""
+
+    @functools.wraps(step)
+    def guarded(self):
+        check_gradients(self.parameters)
+        step(self)
+
+    return guarded
+
+
 def check_same_arrays(model, optimizer):
     """ValueError unless the optimizer moves the arrays of the model."""
     mine, theirs = model.parameters(), optimizer.parameters
@@ -576,11 +609,15 @@ def check_classes(y, classes):
         )
 
 
-def check_state(named, state):
-    """ValueError unless state has an array for each of those in named.
+# -- Files ----------------------------------------------------------------
 
-    named, state: {name: array}. Shapes and dtypes have to be the same,
-    and the numbers of state finite.
+
+def matched(named, state):
+    """A list of (array, value) for each of those in named.
+
+    named, state: {name: array}. ValueError, before the first is given,
+    unless both have the same names, shapes and dtypes, and the numbers
+    of state are finite.
     """
     if named.keys() != state.keys():
         raise ValueError(
@@ -590,6 +627,21 @@ def check_state(named, state):
     for name, model in named.items():
         if not _finite(same_form(name, state[name], model)):
             raise NotFinite(f"{name} has nan or inf")
+    return [(named[name], state[name]) for name in named]
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Within it a file is read; ValueError where that fails."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zip, zlib and NumPy raise many kinds
+        raise ValueError(
+            f"{Path(path).name} is damaged, or holds no weights: save "
+            f"them again ({type(error).__name__})"
+        ) from error
 
 
 # -- The tape -------------------------------------------------------------

@@ -64,7 +64,7 @@ class BCEWithLogitsLoss(Module):
 
 
 # %% momentum
-from lessons.checks import check_gradients
+from lessons.checks import whole_step
 from lessons.modules import SGD
 
 
@@ -79,8 +79,8 @@ class Momentum(SGD):
         self.momentum, self.weight_decay = momentum, weight_decay
         self.v = [np.zeros(p.shape, p.dtype) for p in self.parameters]
 
+    @whole_step
     def step(self):
-        check_gradients(self.parameters)
         for p, v in zip(self.parameters, self.v, strict=True):
             v *= self.momentum
             v += p.grad + self.weight_decay * p
@@ -102,8 +102,8 @@ class Adam(SGD):
         self.m = [np.zeros(p.shape, p.dtype) for p in self.parameters]
         self.v = [np.zeros(p.shape, p.dtype) for p in self.parameters]
 
+    @whole_step
     def step(self):
-        check_gradients(self.parameters)
         self.t += 1
         b1, b2 = self.betas
         for p, m, v in zip(self.parameters, self.m, self.v, strict=True):
@@ -115,15 +115,15 @@ class Adam(SGD):
 
 
 # %% dropout
+from lessons.checks import Chance
 from lessons.modules import Activation
 
 
 class Dropout(Activation):
     """While training, zeros with chance p, the rest times 1 / (1 - p)."""
 
-    def __init__(self, p, *, rng):
-        if not 0 <= p < 1:
-            raise ValueError(f"p: expected from 0 to below 1, got {p}")
+    @shapes
+    def __init__(self, p: Chance, *, rng):
         self.p, self.rng, self.training = p, rng, True
 
     def forward(self, X):
@@ -151,7 +151,7 @@ def named_parameters(model):
 
 
 # %% network
-from lessons.checks import check_state
+from lessons.checks import matched
 from lessons.modules import Sequential
 
 
@@ -171,9 +171,8 @@ class Network(Sequential):
         return {name: np.array(p) for name, p in named.items()}
 
     def load_state_dict(self, state):
-        check_state(named_parameters(self), state)
-        for name, p in named_parameters(self).items():
-            p[:] = state[name]
+        for p, value in matched(named_parameters(self), state):
+            p[:] = value
 
 
 # %% train-until
@@ -221,27 +220,23 @@ def save(path, model):
 
 
 # %% load
+from lessons.checks import whole_file
+
+
 def load(path, model):
     """Read weights that save has written into a Network like it.
 
     Raises ValueError, and leaves the model as it was, where the file is
     damaged or holds the weights of another model; FileNotFoundError.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            state = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # zip, zlib and NumPy raise many kinds
-        raise ValueError(
-            f"{Path(path).name} is damaged, or holds no weights: save "
-            f"them again ({type(error).__name__})"
-        ) from error
+    with whole_file(path), np.load(path, allow_pickle=False) as file:
+        state = {name: file[name] for name in file.files}
     model.load_state_dict(state)
 
 
 # %% estimator-start
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 class NetworkSettings(BaseEstimator):
@@ -265,8 +260,6 @@ class NetworkSettings(BaseEstimator):
 
 # %% estimator-network
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lessons.modules import Linear, ReLU
 
@@ -334,6 +327,8 @@ class NetworkEstimator(NetworkSettings):
 
 
 # %% classifier
+from sklearn.utils.multiclass import unique_labels
+
 from lessons.checks import check_classes
 
 
@@ -343,8 +338,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     loss = CrossEntropyLoss
 
     def outputs(self, y):
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
+        self.classes_ = unique_labels(y)
         return len(self.classes_)
 
     def targets(self, y):
