@@ -17,7 +17,7 @@ from lessons.gradcheck import gradcheck
 from tests.support import ROOT
 
 PAGE = (ROOT / "book/symptoms.md").read_text("utf-8")
-PARTS = re.split(r"^(?:\((.+)\)=\n)?### (.+\n)", PAGE, flags=re.M)[1:]
+PARTS = re.split(r"^(?:\((.+)\)=\n)?### (.+)\n", PAGE, flags=re.M)[1:]
 ROWS = {a or h: h + t for a, h, t in zip(*[iter(PARTS)] * 3, strict=True)}
 CHECK = re.compile(r"```python\n(.+)\n```\n\n\[Chapter \d: .+\)\n")
 X = np.random.default_rng(1).normal(size=(20, 2))
