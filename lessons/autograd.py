@@ -5,11 +5,11 @@
 __all__ = [
     "Tensor",
     "plain",
+    "Step",
     "RULES",
     "NO_SLOPE",
     "USUAL",
     "clock",
-    "Step",
     "record",
     "tape",
     "unbroadcast",
@@ -31,7 +31,7 @@ __all__ = [
     "others",
     "mean",
     "MADE_OF_OTHERS",
-    "joined",
+    "concatenated",
     "concatenate",
     "by_part",
     "share",
@@ -71,11 +71,9 @@ from lessons.checks import check_floats
 
 def plain(x):
     """x without its Tensors, also inside a list or tuple."""
-    if isinstance(x, Tensor):
-        return np.asarray(x)
-    if isinstance(x, list | tuple):
+    if type(x) in (list, tuple):
         return type(x)(map(plain, x))
-    return x
+    return np.asarray(x) if isinstance(x, Tensor) else x
 
 
 Tensor.detach = plain
@@ -84,42 +82,43 @@ Tensor.__str__ = lambda x: str(plain(x))
 
 
 # %% record
-import itertools
-
-from lessons.checks import check_step, no_rule
-
-RULES = {}
-NO_SLOPE = {np.logical_or.reduce, np.logical_and.reduce}
-USUAL = {"dtype": None, "where": True, "order": "C", "copy": None}
-clock = itertools.count(1)
-
-
 class Step:
     """One line of the tape: a function and what it was given."""
 
     def __init__(self, function, args, how):
         self.function, self.args, self.how = function, args, how
-        self.inputs = [x for x in args if isinstance(x, Tensor)]
+        every = enumerate(args)
+        self.places = [k for k, x in every if isinstance(x, Tensor)]
+        self.inputs = [args[k] for k in self.places]
         self.versions = [x.version for x in self.inputs]
+
+
+# %% tables
+import itertools
+
+from lessons.checks import Rules, check_step
+
+RULES = Rules()
+NO_SLOPE = {np.logical_or.reduce, np.logical_and.reduce}
+USUAL = {"dtype": None, "where": True, "order": "C", "copy": None}
+USUAL |= {"out": None, "casting": "same_kind"}
+clock = itertools.count(1)
 
 
 # %% record-2
 def record(function, args, how):
     """Call function; on the tape where a Tensor is among args."""
-    values = list(map(plain, args))
     how = {k: v for k, v in how.items() if v is not USUAL.get(k, how)}
-    if function in NO_SLOPE or not Tensor.recording:
-        return function(*values, **how)
-    if not any(isinstance(x, Tensor) for x in args):
+    step, values = Step(function, args, how), map(plain, args)
+    if function in NO_SLOPE or not Tensor.recording or not step.inputs:
         return function(*values, **how)
     check_step(RULES.get(function), function, args, how)
     out = np.asarray(function(*values, **how))
     if out.dtype.kind in "biu":  # truth values and integers
         return out[()]
-    if function not in RULES:
-        raise no_rule(function)
+    step.rule = RULES[function]
     out = out.view(Tensor)
-    out.step, out.made = Step(function, args, how), next(clock)
+    out.step, out.made = step, next(clock)
     return out
 
 
@@ -151,6 +150,7 @@ def tape(out):
     return sorted(found.values(), key=lambda x: x.made)
 
 
+# %% unbroadcast
 def unbroadcast(G, shape):
     """G, summed over the axes along which shape was stretched."""
     if G.shape == shape:
@@ -172,16 +172,15 @@ def walk(out, G, given=plain):
         yield x, G
         if not step:
             continue
-        rule, args = RULES[step.function], list(map(given, step.args))
-        for k, y in enumerate(step.args):
-            if isinstance(y, Tensor):
-                slope = rule[k] if isinstance(rule, tuple) else rule(k)
-                by_y = slope(G, given(x), *args, **step.how)
-                by_y = unbroadcast(by_y, y.shape)
-                if by_y.dtype != y.dtype:
-                    by_y = by_y.astype(y.dtype)
-                known = gradients.get(id(y))
-                gradients[id(y)] = by_y if known is None else known + by_y
+        rule, args = step.rule, list(map(given, step.args))
+        for k, y in zip(step.places, step.inputs, strict=True):
+            slope = rule(k) if callable(rule) else rule[k]
+            by_y = slope(G, given(x), *args, **step.how)
+            by_y = unbroadcast(by_y, y.shape)
+            if by_y.dtype != y.dtype:
+                by_y = by_y.astype(y.dtype)
+            known = gradients.get(id(y))
+            gradients[id(y)] = by_y if known is None else known + by_y
 
 
 # %% backward
@@ -242,6 +241,11 @@ def by_sum(G, out, a, **how):
     return np.broadcast_to(restored(G, **how), a.shape)
 
 
+RULES[np.add.reduce] = (by_sum,)
+RULES[np.broadcast_to] = (lambda G, out, a, shape: G,)
+
+
+# %% rules-extreme
 def by_extreme(G, out, a, **how):
     """The slope of a maximum or minimum: G, shared by those that tie."""
     chosen = a == restored(out, **how)
@@ -249,12 +253,7 @@ def by_extreme(G, out, a, **how):
     return restored(G, **how) * chosen / among
 
 
-RULES |= {
-    np.add.reduce: (by_sum,),
-    np.maximum.reduce: (by_extreme,),
-    np.minimum.reduce: (by_extreme,),
-    np.broadcast_to: (lambda G, out, a, shape: G,),
-}
+RULES[np.maximum.reduce] = RULES[np.minimum.reduce] = (by_extreme,)
 
 
 # %% rules-matmul
@@ -267,6 +266,7 @@ def as_matrices(G, a, b):
     return G, a, b
 
 
+# %% rules-matmul-2
 def by_left(G, out, a, b):
     """The slope of a @ b by a: G times b transposed."""
     G, A, B = as_matrices(G, a, b)
@@ -304,6 +304,11 @@ def by_reshape(G, out, a, *args, **how):
     return G.reshape(a.shape)
 
 
+for name in "reshape ravel flatten squeeze".split():
+    RULES[getattr(np.ndarray, name)] = (by_reshape,)
+
+
+# %% rules-transpose
 def by_transpose(G, out, a, *order):
     """The slope of a transpose: each axis goes back to its place."""
     if order in ((), (None,)):
@@ -312,8 +317,6 @@ def by_transpose(G, out, a, *order):
     return G.transpose(np.argsort(went).tolist())
 
 
-for name in "reshape ravel flatten squeeze".split():
-    RULES[getattr(np.ndarray, name)] = (by_reshape,)
 RULES |= {
     np.ndarray.transpose: (by_transpose,),
     np.ndarray.swapaxes: (lambda G, out, a, *two: G.swapaxes(*two),),
@@ -330,15 +333,14 @@ def put(G, index, shape):
     return whole
 
 
+# %% rules-put
 def by_index(G, out, a, index):
     """The slope of a[index]: G at index, 0 elsewhere."""
     return record(put, (G, index, a.shape), {})
 
 
-RULES |= {
-    np.ndarray.__getitem__: (by_index,),
-    put: (lambda G, out, a, index, shape: G[index],),
-}
+RULES[np.ndarray.__getitem__] = (by_index,)
+RULES[put] = (lambda G, out, a, index, shape: G[index],)
 
 
 # %% wrap
@@ -351,6 +353,7 @@ def recorded(method):
     return call
 
 
+# %% wrap-which
 places = "argmax argmin argsort nonzero searchsorted".split()
 NO_SLOPE |= {getattr(np.ndarray, name) for name in places}
 others = """
@@ -386,6 +389,7 @@ NO_SLOPE |= {
 }
 
 
+# %% array-function
 def __array_function__(self, function, types, args, how):
     if not Tensor.recording or function in NO_SLOPE:
         how = {name: plain(x) for name, x in how.items()}
@@ -398,21 +402,25 @@ def __array_function__(self, function, types, args, how):
     return record(function, args, how)
 
 
+Tensor.__array_function__ = __array_function__
+
+
 # %% concatenate
-def joined(*arrays, axis=0):
+def concatenated(*arrays, axis=0):
     """The arrays one after another along an axis."""
     return np.concatenate(arrays, axis)
 
 
-def concatenate(arrays, axis=0, out=None, dtype=None, casting=None):
+def concatenate(arrays, axis=0, **how):
     """np.concatenate with each array as an argument of its own."""
-    if axis is None or out is not None or dtype is not None:
-        raise no_rule(np.concatenate, " without axis, or with out, dtype")
-    return record(joined, tuple(arrays), {"axis": axis})
+    if axis is None:
+        arrays, axis = [np.ravel(a) for a in arrays], 0
+    return record(concatenated, tuple(arrays), {"axis": axis, **how})
 
 
+# %% by-part
 def by_part(k):
-    """The slope of joined by its argument k: that part of G."""
+    """The slope of concatenated by its argument k: that part of G."""
 
     def by_k(G, out, *arrays, axis=0):
         start = sum(a.shape[axis] for a in arrays[:k])
@@ -423,11 +431,10 @@ def by_part(k):
     return by_k
 
 
+RULES[concatenated] = by_part
+
+
 # %% rules-ties
-RULES[joined] = by_part
-Tensor.__array_function__ = __array_function__
-
-
 def share(G, mine, other):
     """G where mine is the larger, half of it at a tie."""
     tie = mine == other
@@ -435,6 +442,7 @@ def share(G, mine, other):
     return passed + 0.5 * G * tie if np.any(tie) else passed
 
 
+# %% rules-where
 RULES |= {
     np.maximum: (
         lambda G, out, a, b: share(G, a, b),
@@ -446,15 +454,12 @@ RULES |= {
     ),
     np.absolute: (lambda G, out, a: G * np.sign(plain(a)),),
     np.clip: (lambda G, out, a, low, high: G * (out == a),),
+    np.where: (
+        None,
+        lambda G, out, where, a, b: np.where(where, G, 0),
+        lambda G, out, where, a, b: np.where(where, 0, G),
+    ),
 }
-
-
-# %% rules-where
-RULES[np.where] = (
-    None,
-    lambda G, out, where, a, b: np.where(where, G, 0),
-    lambda G, out, where, a, b: np.where(where, 0, G),
-)
 
 
 # %% no-grad
@@ -471,6 +476,7 @@ def no_grad():
         Tensor.recording = before
 
 
+# %% setitem
 def __setitem__(self, index, value):
     check_writing(Tensor.recording or self.step or self.lost)
     self.flags.writeable = True

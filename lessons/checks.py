@@ -17,6 +17,7 @@ import numpy as np
 
 __all__ = [
     "Chance",
+    "Rules",
     "backward_pass",
     "check_chances",
     "check_classes",
@@ -36,7 +37,6 @@ __all__ = [
     "forward_pass",
     "incoming",
     "matched",
-    "no_rule",
     "nudges",
     "same_form",
     "shapes",
@@ -676,8 +676,14 @@ def _name_of(function):
     return f"{of.__name__}.{name}" if isinstance(of, np.ufunc) else name
 
 
-def no_rule(function, detail=""):
-    """The error of an operation that backward could not go through."""
+class Rules(dict):
+    """{function: rule}; NotImplementedError for one that it lacks."""
+
+    def __missing__(self, function):
+        raise _no_rule(function)
+
+
+def _no_rule(function, detail=""):
     return NotImplementedError(
         f"no rule for {_name_of(function)}{detail}: write one into RULES, "
         "or go on without a gradient, from x.detach()"
@@ -691,16 +697,16 @@ def check_step(rule, function, args, kwargs):
     number of the argument to its slope, or None.
     """
     if rule is None and not isinstance(function, np.ufunc):
-        raise no_rule(function)
+        raise _no_rule(function)
     for name in kwargs:
         if name not in ("axis", "keepdims"):
-            raise no_rule(function, f" with {name}=")
+            raise _no_rule(function, f" with {name}=")
     for k, x in enumerate(args):
         if hasattr(x, "lost"):
             if x.lost:
                 raise RuntimeError(_LOST)
             if isinstance(rule, tuple) and not any(rule[k : k + 1]):
-                raise no_rule(function, f" by argument {k + 1}")
+                raise _no_rule(function, f" by argument {k + 1}")
 
 
 def check_writing(refused):

@@ -166,6 +166,15 @@ def test_each_function_that_is_made_of_others():
     assert not left
 
 
+def test_a_concatenation_without_an_axis():
+    a = draw(2, 3)
+    out, [found] = gradients(
+        lambda lib, a: lib.concatenate([a, a * a], None), [a], 1
+    )
+    assert np.array_equal(out, np.concatenate([a, a * a], None))
+    assert near(found, 1 + 2 * a)
+
+
 def test_transposes():
     a = draw(2, 3, 4)
     for axes in (), (None,), ((2, 0, 1),), (2, 0, 1), (-1, 0, 1):
@@ -378,7 +387,10 @@ NO_RULE = {
     "reshape with order=": lambda x: x.reshape((3, 1), order="F"),
     "clip by argument 2": lambda x: np.clip(3 * x3, x, 9),
     "where by argument 1": lambda x: np.where(x, x3, 0),
-    "concatenate": lambda x: np.concatenate([x, x], None),
+    "concatenate": lambda x: np.concatenate([x, x], dtype="f4"),
+    "concatenated with casting=": lambda x: np.concatenate(
+        [x, x], casting="unsafe"
+    ),
 }
 
 
