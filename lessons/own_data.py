@@ -143,11 +143,11 @@ class Dropout(Activation):
 # %% named
 def named_parameters(model):
     """{"0.W": array, "0.b": array, ...}, by the place of the layer."""
-    return {
-        f"{k}.{'Wb'[j : j + 1] or j}": p
-        for k, layer in enumerate(model.layers)
-        for j, p in enumerate(layer.parameters())
-    }
+    named = {}
+    for k, layer in enumerate(model.layers):
+        for j, p in enumerate(layer.parameters()):
+            named[f"{k}.{'Wb'[j] if j < 2 else j}"] = p
+    return named
 
 
 # %% network
