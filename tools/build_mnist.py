@@ -2,12 +2,11 @@
 
     .venv/bin/python -m tools.build_mnist FOLDER
 
-FOLDER holds the four files, plain or compressed with gzip (.gz). Each
-must have its recorded SHA-256; lessons/data/SOURCES.md says where to get
-them. The file written is the same, byte for byte, on every run.
+FOLDER holds the four files, not compressed; lessons/data/SOURCES.md says
+where to get them. Each must have its recorded SHA-256. The file written
+is the same, byte for byte, on every run.
 """
 
-import gzip
 import io
 import sys
 import zipfile
@@ -17,9 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lessons import datasets
-
-OUTPUT = Path(__file__).parents[1] / "lessons" / "data" / "mnist.npz"
+from lessons.datasets import DATA, MNIST_SHA256
 
 # SHA-256 of the four files, not compressed.
 ORIGINALS = {
@@ -38,32 +35,12 @@ ORIGINALS = {
 }
 
 
-def read_original(folder, name):
+def read_original(path):
     """Return the bytes of one original file, verified."""
-    path = folder / name
-    if not path.exists():
-        path = folder / f"{name}.gz"
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except FileNotFoundError:
-        sys.exit(f"{folder} holds neither {name} nor {name}.gz.")
-    except (OSError, EOFError, zlib.error) as error:
-        sys.exit(f"{path} cannot be read: {error}.")
-    if sha256(content).hexdigest() != ORIGINALS[name]:
+    content = path.read_bytes()
+    if sha256(content).hexdigest() != ORIGINALS[path.name]:
         sys.exit(f"{path} is not the original file: its SHA-256 differs.")
     return content
-
-
-def assemble(folder):
-    """Return images (n, 784) and labels (n,), uint8, train then test."""
-    contents = [read_original(folder, name) for name in ORIGINALS]
-    # 16 bytes of header stand before the pixels, 8 before the labels.
-    images = b"".join(content[16:] for content in contents[::2])
-    labels = b"".join(content[8:] for content in contents[1::2])
-    pixels = np.frombuffer(images, np.uint8).reshape(-1, 784)
-    return pixels, np.frombuffer(labels, np.uint8)
 
 
 def pack(**arrays):
@@ -82,19 +59,22 @@ def pack(**arrays):
     return archive.getvalue()
 
 
-def main(arguments):
-    if len(arguments) != 1:
-        sys.exit("Type: python -m tools.build_mnist FOLDER")
-    images, labels = assemble(Path(arguments[0]))
-    content = pack(images=images, labels=labels)
-    if sha256(content).hexdigest() != datasets.MNIST_SHA256:
+def main(folder):
+    contents = [read_original(Path(folder, name)) for name in ORIGINALS]
+    # 16 bytes of header stand before the pixels, 8 before the labels.
+    images = b"".join(content[16:] for content in contents[::2])
+    labels = b"".join(content[8:] for content in contents[1::2])
+    content = pack(
+        images=np.frombuffer(images, np.uint8).reshape(-1, 784),
+        labels=np.frombuffer(labels, np.uint8),
+    )
+    if sha256(content).hexdigest() != MNIST_SHA256:
         sys.exit(
             f"The arrays are right, but zlib {zlib.ZLIB_RUNTIME_VERSION} "
-            "here compresses them to other bytes than those recorded: "
-            f"{OUTPUT} was left as it was."
+            "compresses them to other bytes: nothing was written."
         )
-    OUTPUT.write_bytes(content)
+    (DATA / "mnist.npz").write_bytes(content)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])
