@@ -122,75 +122,37 @@ def test_300_networks_none_judged_wrongly():
 # -- The slip -------------------------------------------------------------
 
 
-def put_in(kind, name, right, net, rng):
-    """A gradient with a slip of one kind; None where it has no place."""
-    G, n, outputs = right[name], *net.y.shape
-    if kind == "sign":
-        return -G
-    if kind == "factor":
-        return G * rng.choice([2, 1 / 2, n, 1 / n, outputs])
-    if kind == "transpose":
-        return G.T if G.T.shape == G.shape else None
-    if kind == "reversal":
-        return np.flip(G, rng.integers(G.ndim))
-    if kind == "decay":
-        A = net.P[name]
-        return (
-            G + rng.choice([-0.1, 0.1]) * A * (abs(G) / abs(A).max()).max()
-        )
-    others = [o for o in right if o != name and right[o].shape == G.shape]
-    return right[rng.choice(others)] if others else None
+@pytest.mark.parametrize("size", [2, 4, 50])
+@pytest.mark.parametrize(
+    "slip, words, wrong",
+    [
+        ("sign", "the sign is turned", lambda W, G, H: -G),
+        ("transpose", "transposed", lambda W, G, H: G.T),
+        ("rows reversed", "rows in reverse", lambda W, G, H: G[::-1]),
+        ("columns reversed", "columns in r", lambda W, G, H: G[:, ::-1]),
+        ("another's", "V's gradient", lambda W, G, H: H),
+        ("decay put in", "0.1 × W put in", lambda W, G, H: G + 0.1 * W),
+        ("decay left out", "0.1 × W left", lambda W, G, H: G - 0.1 * W),
+    ],
+)
+def test_a_slip_is_named(size, slip, words, wrong):
+    """In one of two square matrices, of which the large are sampled."""
+    for seed in range(20 if size < 50 else 1):
+        rng = np.random.default_rng(seed)
+        W, V = rng.normal(size=(2, size, size))
+        X, y = rng.normal(size=(2, 7, size))
 
+        def loss(W=W, V=V, X=X, y=y):
+            return float(((X @ W @ V - y) ** 2).mean())
 
-def planted(kind, count=100):
-    """How often a slip of a kind is named, and what else is said.
-
-    It is planted where the right gradient can be judged, and where no
-    simpler slip, a turned sign, would look the same.
-    """
-    said, seed = Counter(), 0
-    while said.total() < count:
-        seed += 1
-        net, rng = (
-            network(seed, UNITS[seed % 9]),
-            np.random.default_rng(seed),
-        )
-        right = backward(net)
-        name = rng.choice(list(right))
-        G, A = right[name], net.P[name]
-        if G.size == 1 or (kind == "decay" and not A.any()):
-            continue
-        wrong = put_in(kind, name, right, net, rng)
-        if wrong is None or not wrong.any():
-            continue
-        if not abs(wrong - G).max() > 1e-3 * abs(G).max():
-            continue
-        if kind != "sign" and np.allclose(wrong, -G, rtol=1e-3, atol=0):
-            continue
-        if check(net, {name: G})[name].verdict not in RIGHT:
-            continue
-        others = {o: right[o] for o in right if right[o].shape == G.shape}
-        others = others if kind == "another's" else {}
-        row = check(net, {**others, name: wrong})[name]
-        said[row.slip or row.verdict] += 1
-    return said
-
-
-NAMES = {
-    "sign": {"sign"},
-    "factor": {"factor", "mean"},
-    "transpose": {"transpose"},
-    "reversal": {"rows reversed", "columns reversed"},
-    "another's": {"another's"},
-    "decay": {"decay put in", "decay left out"},
-}
-
-
-@pytest.mark.parametrize("kind", NAMES)
-def test_planted_slips_are_named(kind):
-    said = planted(kind)
-    assert sum(said[name] for name in NAMES[kind]) >= 95, said
-    assert not said.keys() & {*RIGHT, "too small to check"}, said
+        G = 2 * (X @ W @ V - y) / y.size
+        right = {"W": X.T @ G @ V.T, "V": (X @ W).T @ G}
+        arrays = {
+            "W": (W, wrong(W, *right.values())),
+            "V": (V, right["V"]),
+        }
+        result = gradcheck(loss, arrays)
+        assert result["W"].slip == slip and words in str(result), result
 
 
 def layer(rng):
@@ -236,18 +198,6 @@ def test_what_a_factor_equals(rng, factor, slip, words):
     assert str(result).splitlines()[1].endswith(words), result
 
 
-def test_a_sample_of_a_large_array_is_enough_for_a_slip(rng):
-    W, D = rng.normal(size=(50, 50)), rng.normal(size=(50, 50))
-    loss = lambda: float((W**2 * D).sum())  # noqa: E731
-    right = 2 * W * D
-    for slip, wrong in {
-        "transpose": right.T,
-        "columns reversed": right[:, ::-1],
-        "decay left out": right - 0.01 * W,
-    }.items():
-        assert gradcheck(loss, {"W": (W, wrong)})["W"].slip == slip
-
-
 # -- One verdict at a time ------------------------------------------------
 
 
@@ -279,6 +229,15 @@ def test_the_table(rng):
     assert not result.ok
     assert result.unjudged == ["b"]
     assert result["W"].verdict == "wrong"
+
+
+def test_a_sample_has_the_largest_gradient_in_it(rng):
+    W = rng.normal(size=(50, 50))
+    G = 2 * W
+    G[31, 7] = 100
+    assert "wrong in 1, first [31, 7]" in str(
+        gradcheck(squares(W), {"W": (W, G)})
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1, 1e9])
@@ -380,21 +339,12 @@ def test_gradients_are_read_before_the_loss_is_called(rng):
     W.grad = 2 * np.array(W)
 
     def loss():
-        W.grad[:] = 0  # as a forward pass may
+        if W.grad is not None:
+            W.grad[:] = 0  # as a forward pass may
         W.grad = None
         return float((W**2).sum())
 
-    W_grad = W.grad.copy()
-    assert gradcheck(lambda: float((W**2).sum()), {"W": W}).ok
-    loss_of = iter([loss])
-
-    def clears():
-        for first in loss_of:
-            return first()
-        return float((W**2).sum())
-
-    W.grad = W_grad
-    assert gradcheck(clears, {"W": W}).ok
+    assert gradcheck(loss, {"W": W}).ok
 
 
 def test_arrays_are_put_back_bit_for_bit(rng):
@@ -495,10 +445,3 @@ def test_a_subclass_of_ndarray_is_judged_like_a_plain_array():
 
             rows.append(gradcheck(loss, {"W": (array, gradient)})["W"])
         assert rows[0] == rows[1] and rows[0].error < 1e-7
-
-
-if __name__ == "__main__":
-    for units, counts in sorted(verdicts().items()):
-        print(f"{units:g}", dict(sorted(counts.items())))
-    for kind in NAMES:
-        print(kind, dict(planted(kind)))
