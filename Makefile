@@ -87,9 +87,18 @@ bench: $(INSTALLED) ## Measure how fast the course trains, for the page book/spe
 fonts: $(INSTALLED) ## Cut the site's fonts again: make fonts MATH=path/to/original.otf
 	$(BIN)/python -m tools.fonts $(MATH)
 
+# Where the course lives now; as a whole, and not as part of a longer name.
+OLD := $(shell sed -n 's|^  url: https://github.com/||p' _config.yml)
+PAGES = $(subst /,.github.io/,$(1))
+WHOLE = s{(?<![\w.-])\Q$(1)\E(?![\w-])}{$(2)}g;
+
 .PHONY: repoint
-repoint: $(INSTALLED) ## Point the course at a fork: make repoint REPO=owner/name
-	$(BIN)/python -m tools.repoint $(REPO)
+repoint: ## Point the course at a fork: make repoint REPO=owner/name
+	$(if $(filter 1-2,$(words $(REPO))-$(words $(subst /, ,$(REPO)))),,\
+	  $(error Type: make repoint REPO=owner/name))
+	git grep -lIz -e '$(OLD)' -e '$(call PAGES,$(OLD))' | xargs -0 perl -i \
+	  -pe '$(call WHOLE,$(OLD),$(REPO))' \
+	  -e '$(call WHOLE,$(call PAGES,$(OLD)),$(call PAGES,$(REPO)))'
 
 # -- Checking --------------------------------------------------------------
 

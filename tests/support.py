@@ -1,5 +1,6 @@
 """What several test files share: the texts, read and parsed once."""
 
+import re
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,8 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted(ROOT.glob("book/*.ipynb"))
+CONFIG = (ROOT / "_config.yml").read_text("utf8")
+REPO = re.search(r"^  url: https://github\.com/(\S+)$", CONFIG, re.M)[1]
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 

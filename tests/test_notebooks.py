@@ -12,6 +12,7 @@ import pytest
 from tests.support import (
     CHAPTERS,
     MARKDOWN,
+    REPO,
     ROOT,
     cells,
     headings,
@@ -19,9 +20,7 @@ from tests.support import (
     tags,
 )
 from tools.outputs import canonical, output_faults
-from tools.repoint import repository
 
-REPO = repository()
 COLAB = f"https://colab.research.google.com/github/{REPO}/blob/main/book/"
 SETUP = f"""\
 import sys

@@ -56,8 +56,9 @@ class Row(NamedTuple):
     needs: str = ""  # the instructions for it, as NumPy calls them
 
 
-def kernel(name, needs):
+def kernel(name):
     env = {"OPENBLAS_CORETYPE": name}
+    needs = KERNELS[name]
     return Row(f"OpenBLAS kernel {name}", env, {"OpenBLAS": name}, needs)
 
 
@@ -71,6 +72,10 @@ def threads(count):
     return {f"{name}_NUM_THREADS": str(count) for name in names}
 
 
+KERNELS = {  # and the instructions that they need
+    **{"Prescott": "SSE3", "Nehalem": "SSE42", "Sandybridge": "AVX"},
+    **{"Haswell": "AVX2", "SkylakeX": "AVX512_SKX"},
+}
 AVX512 = "X86_V4", "AVX512_ICL", "AVX512_SPR"
 EACH_THREADS = "OpenBLAS threads", "PyTorch threads", "MKL threads"
 ROWS = {
@@ -79,11 +84,7 @@ ROWS = {
         {},
         dict.fromkeys(EACH_THREADS, 1),
     ),
-    "Prescott": kernel("Prescott", "SSE3"),
-    "Nehalem": kernel("Nehalem", "SSE42"),
-    "Sandybridge": kernel("Sandybridge", "AVX"),
-    "Haswell": kernel("Haswell", "AVX2"),
-    "SkylakeX": kernel("SkylakeX", "AVX512_SKX"),
+    **{name: kernel(name) for name in KERNELS},
     "numpy-avx2": numpy_without("NumPy's AVX-512 loops off", *AVX512),
     "numpy-none": numpy_without(
         "NumPy's vector loops off", "X86_V3", *AVX512
@@ -102,15 +103,6 @@ ROWS = {
         "Two threads", threads(2), dict.fromkeys(EACH_THREADS, 2)
     ),
 }
-oldest = [
-    ROWS[k] for k in ("Prescott", "numpy-none", "torch-default", "mkl")
-]
-ROWS["oldest"] = Row(
-    "All of these at their oldest",
-    {k: v for row in oldest for k, v in row.env.items()},
-    {k: v for row in oldest for k, v in row.says.items()},
-    "SSE3",
-)
 
 
 def environment(row):
@@ -185,9 +177,9 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def store(name, rows):
-    with open(RESULTS / name, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+def store(path, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def main(names, notebooks):
@@ -215,8 +207,8 @@ def main(names, notebooks):
         ["processor", processor()],
         ["versions", ", ".join(f"{p} {version(p)}" for p in packages)],
     ]
-    store("reproduce.csv", table)
-    store("reproduce-setting.csv", setting)
+    store(RESULTS / "reproduce.csv", table)
+    store(RESULTS / "reproduce-setting.csv", setting)
     return 0
 
 
