@@ -36,8 +36,11 @@ def verdict(name, *answers, counts=True):
     name: chapter and number, "2.3". It never raises for what the reader
     wrote. counts=False is for the solutions, which `tally` leaves out.
     """
-    if any(map(_unwritten, answers)):
-        print(f"{name}: nothing written yet")
+    dots = [*map(_unwritten, answers)]
+    if any(dots):
+        print(
+            f"{name}: {'nothing' if all(dots) else 'not all'} written yet"
+        )
         return
     try:
         tried = _judge(name, answers)
@@ -145,7 +148,8 @@ def same(what, found, expected, *, within=1e-9):
             f"{what}: expected shape {expected.shape}, got {found.shape}"
         )
     room = within * max(np.abs(expected).max(), 1e-300)
-    far = ~(np.abs(found - expected) <= room)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        far = ~(np.abs(found - expected) <= room)
     if far.any():
         which = (
             f" in {far.sum()} of {far.size} entries"
@@ -1161,21 +1165,24 @@ def _right_rule(function, rules, arrays, **how):
 
     out = function(*arrays, **how)
     G = np.random.default_rng(1).normal(size=out.shape)
-    before = [a.copy() for a in arrays]
-    pairs = {}
-    for name, a, rule in zip("abc", arrays, rules, strict=False):
-        found = rule(G.copy(), out, *arrays, **how)
-        same(f"the gradient by {name}", found, found)
-        pairs[name] = a, np.asarray(found, float)
-    for now, old in zip(arrays, before, strict=True):
-        unchanged("an input", now, old)
-    for name, (a, found) in pairs.items():
-        whole = np.broadcast_shapes(*(x.shape for x in arrays))
-        if found.shape != whole:
+    given = {"G": G, "out": out, **dict(zip("ab", arrays, strict=False))}
+    before = {name: array.copy() for name, array in given.items()}
+    whole, pairs = np.broadcast_shapes(*(a.shape for a in arrays)), {}
+    for name, a, rule in zip("ab", arrays, rules, strict=False):
+        what = f"the gradient by {name}"
+        found = rule(G, out, *arrays, **how)
+        for which, array in given.items():
+            unchanged(which, array, before[which])
+        if isinstance(found, tuple):
+            raise Wrong(f"{what}: a tuple: return the array by itself")
+        same(what, found, found)
+        found = np.asarray(found, float)
+        if found.shape not in (whole, a.shape):
             raise Wrong(
-                f"the gradient by {name}: expected shape {whole}, got "
-                f"{found.shape}"
+                f"{what}: expected shape {whole}, got {found.shape}"
             )
+        if np.array_equal(found, rule(2 * G, out, *arrays, **how)):
+            raise Wrong(f"{what} is the same for another G: multiply by G")
         pairs[name] = a, unbroadcast(found, a.shape)
     right_gradients(
         lambda: float((function(*arrays, **how) * G).sum()), pairs
@@ -1256,6 +1263,8 @@ def mended_descent(Tensor, descend):
                 G = 2 * (X @ expected - Y) / Y.size
                 expected -= lr * (X.T @ G)
             descend(W, X, Y, lr, num_steps)
-            what = f"W after {num_steps} steps, lr={lr}"
+            if np.array_equal(W, begin):
+                raise Wrong("W is what it was: change it in place")
+            what = f"W after step {num_steps}, lr={lr}"
             same(what, W.detach(), expected)
     return "one, two and five steps, on two sets of data"

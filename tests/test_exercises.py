@@ -196,6 +196,10 @@ SLIPS = {
         ("return G", "return -G", SIGN),
         ("(2 * out)", "out", TWICE),
         ("(2 * out)", "(4 * out)", HALF),
+        ("G / (2 * out)", "1 / (2 * out)", "multiply by G"),
+        ("G / (2 * out)", "(G / (2 * out),)", "a tuple"),
+        ("    return", "    G *= 1.5\n    return", "G is changed"),
+        ("    return", "    out += 1\n    return", "out is changed"),
     ],
     "8.2": [
         ("return out", "return -out", SIGN),
@@ -216,8 +220,9 @@ SLIPS = {
         ("np.exp(a - out)", "np.exp(a) / np.exp(out)", "overflow"),
     ],
     "8.6": [
-        ("W.grad = None", "pass", "W after 2 steps"),
-        ("lr * W.grad", "2 * lr * W.grad", "W after 1 steps"),
+        ("W.grad = None", "pass", "W after step 2"),
+        ("lr * W.grad", "2 * lr * W.grad", "W after step 1"),
+        ("W -= lr", "_ = lr", "W is what it was"),
     ],
 }
 SLIPS = [(name, *slip) for name, slips in SLIPS.items() for slip in slips]
@@ -272,3 +277,5 @@ def test_two_answers_are_judged_together(capsys):
     assert "the network: 1 of 4 are right" in capsys.readouterr().out
     verdict("6.4", [-0.2, -0.29, -0.2], [-200, -290, -200])
     assert "6.4: not yet: " in capsys.readouterr().out
+    verdict("6.4", [-0.2, -0.29, -0.2], [..., ..., ...])
+    assert "6.4: not all written yet" in capsys.readouterr().out
