@@ -33,7 +33,10 @@ SURVIVORS = Path("tests", "survivors.toml")
 TABLE = Path("book", "_results", "mutants.csv")
 MODULES = "chain matrix modules xor mnist own_data bugs autograd".split()
 MODULES += ["checks", "datasets"]
-ALSO = "tests/test_properties.py", "tests/test_refusals.py"
+# The tests beside a module's own.
+DRAWN = "properties", "refusals"
+ALSO = {"own_data": DRAWN[1:], "checks": (*DRAWN, "autograd", "own_data")}
+ALSO |= {"autograd": (), "bugs": ()}
 MOST = 300  # seconds; a change after which the tests hang is noticed
 SWAPS = {
     **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div},
@@ -145,7 +148,9 @@ def noticed(mutant):
         sys.dont_write_bytecode = True
         # None of its plugins is needed, and each takes its time.
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        tests = [f"tests/test_{name}.py", *ALSO]
+        tests = [
+            f"tests/test_{k}.py" for k in (name, *ALSO.get(name, DRAWN))
+        ]
         tests = [test for test in tests if Path(test).exists()]
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         signal.alarm(MOST)
