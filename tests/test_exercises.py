@@ -149,7 +149,12 @@ SLIPS = {
         ("G2.sum(axis=0)", "G2.mean(axis=0)", "b2 after a step"),
     ],
     "4.5": [
-        ("first, Sigmoid(), second,", "Linear(3, 1, rng=rng),", "0 of")
+        ("first, Sigmoid(), second,", "Linear(3, 1, rng=rng),", "0 of"),
+        (
+            "    first,",
+            "    rng = np.random.default_rng(0)\n    first,",
+            "one start",
+        ),
     ],
     "5.1": [
         (
@@ -181,6 +186,7 @@ SLIPS = {
     "5.5": [
         ("self.lr * self.decay", "self.decay", "array 0"),
         ("().step()\n", "().step(); p.grad *= 2\n", "is changed"),
+        ("p *= 1 - self.lr * self", "p.grad = p.grad + p * self", "read"),
     ],
     "5.7": [("X / 16, y, 32", "X / 16, y * 0, 32", "images are right")],
     "6.1": [
@@ -190,7 +196,10 @@ SLIPS = {
         (".mean())", ".sum())", f"the loss{VALUE}"),
     ],
     "6.2": [("(X_test - mean)", "(X_test - scaling(X_test)[0])", VALUE)],
-    "6.3": [("p *= 1 - self.lr * self.decay", "p.grad += p", "")],
+    "6.3": [
+        ("p *= 1 - self.lr * self.decay", "p.grad = p.grad + p", "array"),
+        ("().step()\n", "().step(); p.grad = 2 * p.grad\n", "only read"),
+    ],
     "6.5": [("p[:] = best", "pass", "")],
     "8.1": [
         ("return G", "return -G", SIGN),
@@ -270,6 +279,30 @@ def test_a_wrong_answer_is_told_what_is_wrong(capsys, name, answer, words):
     verdict(name, answer)
     said = capsys.readouterr().out
     assert said.startswith(f"{name}: not yet: ") and words in said
+
+
+class Half(modules.Activation):
+    def forward(self, X):
+        return X
+
+    def slope(self, out, X): ...
+
+
+@pytest.mark.parametrize(
+    "name, answers, where",
+    [
+        ("3.1", [Half], " in slope"),
+        ("3.6", [[..., -10, ...]], " in place 1, place 3"),
+        ("3.6", [[..., ..., ...]], ""),
+        ("5.4", [[True, True], [..., True]], " in place 3"),
+        ("2.5", [...], ""),
+    ],
+)
+def test_what_is_not_written_is_named(capsys, name, answers, where):
+    verdict(name, *answers)
+    assert (
+        capsys.readouterr().out == f"{name}: nothing written yet{where}\n"
+    )
 
 
 def test_two_answers_are_judged_together(capsys):
