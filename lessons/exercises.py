@@ -37,16 +37,8 @@ def verdict(name, *answers, counts=True):
     name: chapter and number, "2.3". It never raises for what the reader
     wrote. counts=False is for the solutions, which `tally` leaves out.
     """
-<<<<<<< Updated upstream
-    dots = [*map(_unwritten, answers)]
-    if any(dots):
-        print(
-            f"{name}: {'nothing' if all(dots) else 'not all'} written yet"
-        )
-=======
     if any(map(_unwritten, answers)):
-        print(f"{name}: nothing written yet{_where(answers)}")
->>>>>>> Stashed changes
+        print(f"{name}: {_what_lacks(answers)}")
         return
     try:
         tried = _judge(name, answers)
@@ -111,18 +103,21 @@ def _unwritten(answer):
     )
 
 
-def _where(answers):
-    """Which parts still have dots, once another one is written."""
+def _what_lacks(answers):
+    """Which parts still have dots, where others are written."""
     parts = {}
     for answer in answers:
         if isinstance(answer, type):
             own = {k: v for k, v in vars(answer).items() if k[0] != "_"}
             parts |= {k: _unwritten(part) for k, part in own.items()}
-        elif isinstance(answer, list | tuple):
-            for part in answer:
-                parts[f"place {len(parts) + 1}"] = part is ...
+        else:
+            several = isinstance(answer, list | tuple)
+            for part in answer if several else [answer]:
+                parts[f"number {len(parts) + 1}"] = _unwritten(part)
     dots = [name for name, empty in parts.items() if empty]
-    return f" in {', '.join(dots)}" if len(dots) < len(parts) else ""
+    if len(dots) == len(parts):
+        return "nothing written yet"
+    return f"not all written yet: {', '.join(dots)}"
 
 
 def _index(step):

@@ -289,20 +289,22 @@ class Half(modules.Activation):
 
 
 @pytest.mark.parametrize(
-    "name, answers, where",
+    "name, answers, what",
     [
-        ("3.1", [Half], " in slope"),
-        ("3.6", [[..., -10, ...]], " in place 1, place 3"),
-        ("3.6", [[..., ..., ...]], ""),
-        ("5.4", [[True, True], [..., True]], " in place 3"),
-        ("2.5", [...], ""),
+        ("3.1", [Half], "not all written yet: slope"),
+        (
+            "3.6",
+            [[..., -10, ...]],
+            "not all written yet: number 1, number 3",
+        ),
+        ("3.6", [[..., ..., ...]], "nothing written yet"),
+        ("5.4", [[True, True], [..., 1]], "not all written yet: number 3"),
+        ("2.5", [...], "nothing written yet"),
     ],
 )
-def test_what_is_not_written_is_named(capsys, name, answers, where):
+def test_what_is_not_written_is_named(capsys, name, answers, what):
     verdict(name, *answers)
-    assert (
-        capsys.readouterr().out == f"{name}: nothing written yet{where}\n"
-    )
+    assert capsys.readouterr().out == f"{name}: {what}\n"
 
 
 def test_two_answers_are_judged_together(capsys):
