@@ -1,6 +1,7 @@
-"""The figures draw what they are told, in the course's style.
+"""What no figure can show is refused, and its colours are told apart.
 
-How each looks is compared where the chapters are run, pixel by pixel.
+What each figure shows is compared where the chapters are run, pixel by
+pixel.
 """
 
 import re
@@ -10,7 +11,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import same_color, to_rgb
+from matplotlib.colors import to_rgb
 
 from lessons import figures
 from lessons.figures import (
@@ -20,83 +21,6 @@ from lessons.figures import (
 )
 
 matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _drawn_as_in_a_chapter():
-    with plt.rc_context():
-        figures.use_style()
-        yield
-    plt.close("all")
-
-
-def texts(ax):
-    return [text.get_text() for text in ax.texts if text.get_text()]
-
-
-def assert_nothing_cut_off(ax):
-    """Draw the figure; every text must lie within its edges."""
-    ax.figure.canvas.draw()
-    edges = ax.figure.bbox
-    for text in ax.texts:
-        extent = text.get_window_extent()
-        inside = edges.containsx(extent.x0) and edges.containsx(extent.x1)
-        inside &= edges.containsy(extent.y0) and edges.containsy(extent.y1)
-        assert inside, f"cut off: {text.get_text()!r}"
-
-
-# -- What is drawn --------------------------------------------------------
-
-
-def test_chain_diagram_shows_values_forward_and_gradients_back():
-    ax = chain_diagram(
-        ["linear", r"$\tanh$"], ["x", "z", "a"], ["", "dz", "da"]
-    )
-    colours = {text.get_text(): text.get_color() for text in ax.texts}
-    del colours[""]  # arrows
-    assert colours == {
-        "linear": figures.INK,
-        r"$\tanh$": figures.INK,
-        "x": figures.FORWARD,
-        "z": figures.FORWARD,
-        "a": figures.FORWARD,
-        "dz": figures.BACKWARD,
-        "da": figures.BACKWARD,
-    }
-    arrows = [text for text in ax.texts if not text.get_text()]
-    rightward = [arrow.xy[0] > arrow.xyann[0] for arrow in arrows]
-    forward = [
-        same_color(arrow.arrow_patch.get_edgecolor(), figures.FORWARD)
-        for arrow in arrows
-    ]
-    assert sorted(forward) == [False] * 2 + [True] * 3
-    assert rightward == forward, "an arrow points the wrong way"
-    assert_nothing_cut_off(ax)
-
-
-def test_network_diagram_joins_every_circle_to_the_next_layer():
-    ax = network_diagram([3, 5, 1], ["in\n(25, 3)", "hidden", "out"])
-    assert texts(ax) == ["in\n(25, 3)", "hidden", "out"]
-    circles = [line for line in ax.lines if line.get_marker() == "o"]
-    assert len(circles) == 3 + 5 + 1
-    assert len(ax.lines) - len(circles) == 3 * 5 + 5 * 1
-    assert_nothing_cut_off(ax)
-
-
-def test_matrix_product_draws_rectangles_to_scale():
-    ax = matrix_product(("X", 3, 25), ("G", 25, 5), ("dW", 3, 5))
-    assert texts(ax) == [
-        "X\n(3, 25)",
-        "×",
-        "G\n(25, 5)",
-        "=",
-        "dW\n(3, 5)",
-    ]
-    sizes = [(p.get_height(), p.get_width()) for p in ax.patches]
-    unit = sizes[0][0] / 3
-    expected = unit * np.array([(3, 25), (25, 5), (3, 5)])
-    assert np.array(sizes) == pytest.approx(expected)
-    assert_nothing_cut_off(ax)
 
 
 # -- What is refused ------------------------------------------------------
@@ -131,6 +55,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("call, words", REFUSALS.values(), ids=REFUSALS)
 def test_what_cannot_be_drawn_is_refused_in_words(call, words):
+    plt.close("all")
     with pytest.raises(ValueError, match=re.escape(words)):
         call()
     assert not plt.get_fignums(), "an empty figure is left open"
@@ -140,10 +65,11 @@ def test_what_cannot_be_drawn_is_refused_in_words(call, words):
 
 
 def test_use_style_sets_every_entry_of_the_style():
-    matplotlib.rcdefaults()
-    figures.use_style()
     style = matplotlib.RcParams(figures.STYLE)
-    assert {name: plt.rcParams[name] for name in style} == dict(style)
+    with plt.rc_context():
+        matplotlib.rcdefaults()
+        figures.use_style()
+        assert {k: plt.rcParams[k] for k in style} == dict(style)
 
 
 CYCLE = figures.STYLE["axes.prop_cycle"].by_key()["color"]
