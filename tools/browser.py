@@ -17,15 +17,6 @@ ADVICE = (
     "no browser on the PATH: install Chromium (Debian: apt-get "
     "install chromium) or Google Chrome"
 )
-# Without these a browser talks to its maker while it is watched.
-QUIET = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 class Silent(SimpleHTTPRequestHandler):
@@ -69,7 +60,6 @@ def chromium():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,
-            args=QUIET,
             chromium_sandbox=os.geteuid() != 0,  # root cannot have one
         )
         yield browser
