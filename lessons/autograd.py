@@ -406,7 +406,7 @@ Tensor.__array_function__ = __array_function__
 
 
 # %% concatenate
-def concatenated(*arrays, axis=0):
+def concatenated(*arrays, axis):
     """The arrays one after another along an axis."""
     return np.concatenate(arrays, axis)
 
@@ -422,7 +422,7 @@ def concatenate(arrays, axis=0, **how):
 def by_part(k):
     """The slope of concatenated by its argument k: that part of G."""
 
-    def by_k(G, out, *arrays, axis=0):
+    def by_k(G, out, *arrays, axis):
         start = sum(a.shape[axis] for a in arrays[:k])
         index = [slice(None)] * G.ndim
         index[axis] = slice(start, start + arrays[k].shape[axis])
