@@ -1,28 +1,40 @@
 """One gradient from many processes, and the checks that keep them one."""
 
-import argparse
+# Written by `make export` from book/09-parallel.ipynb: edit that.
+
+__all__ = [
+    "torchrun",
+    "end_with_launcher",
+    "process_group",
+    "all_reduce",
+    "shard",
+    "mean_gradients",
+    "same_start",
+    "roll_call",
+    "digest",
+    "parallel_step",
+    "parallel_epoch",
+    "loader_of",
+    "Checkpoint",
+    "parallel_train",
+    "arguments_of",
+    "digits_network",
+    "progress",
+    "main",
+    "step_seconds",
+]
+
+# %% torchrun
 import os
 import subprocess
 import sys
-import threading
-import time
-from datetime import timedelta
-from hashlib import sha256
-
-import numpy as np
-import torch
-import torch.distributed as dist
-
-from lessons.checks import check_same_arrays
-from lessons.mnist import DataLoader
 
 
-# %% torchrun
 def torchrun(num_processes, *arguments):
-    """Start processes with torchrun; returns what they print.
+    """Start processes with torchrun; return what they print.
 
-    arguments: a program and what it takes, or "-m", a module and the
-    same; options of torchrun come first. RuntimeError where one fails.
+    arguments: its options, then a program, or "-m" and a module, then
+    what that takes. RuntimeError, with the last lines, where it fails.
     """
     command = [sys.executable, "-m", "torch.distributed.run"]
     command += ["--standalone", f"--nproc-per-node={num_processes}"]
@@ -33,90 +45,135 @@ def torchrun(num_processes, *arguments):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     if done.returncode:
-        raise RuntimeError(f"torchrun failed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"torchrun failed:\n{done.stderr[-2000:]}")
     return done.stdout
 
 
-# %% connect
-def end_with_parent(every=0.5):
-    """End this process within a second of the one that started it."""
-    parent = os.getppid()
+# %% process-group
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch.distributed as dist
+
+
+def end_with_launcher():
+    """Let this process end within a second of the one that began it."""
+    launcher = os.getppid()
 
     def watch():
-        while os.getppid() == parent:
-            time.sleep(every)
+        while os.getppid() == launcher:
+            time.sleep(0.5)
+        os.write(2, b"torchrun has gone: this process ends, too\n")
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def connect(timeout=60.0):
-    """Join the processes that torchrun has started; returns rank, size.
+# %% process-group-2
+@contextmanager
+def process_group(seconds=60.0):
+    """Join the processes that torchrun has started: as rank, size.
 
-    timeout: seconds after which a rank that waits for another gives up.
+    seconds: how long one waits for another before it gives up.
     """
-    end_with_parent()
-    dist.init_process_group("gloo", timeout=timedelta(seconds=timeout))
-    return dist.get_rank(), dist.get_world_size()
+    end_with_launcher()
+    limit, env = timedelta(seconds=seconds), os.environ
+    try:
+        dist.init_process_group("gloo", timeout=limit)
+    except dist.DistError:
+        sys.exit(
+            f"rank {env['RANK']}: of {env['WORLD_SIZE']} processes, not "
+            f"all came within {seconds:g} s"
+        )
+    try:
+        yield dist.get_rank(), dist.get_world_size()
+    finally:
+        dist.destroy_process_group()
+
+
+# %% all-reduce
+import torch
+
+
+def all_reduce(array):
+    """Replace an array by its sum over all ranks, in place."""
+    try:
+        dist.all_reduce(torch.from_numpy(array))
+    except RuntimeError as error:
+        sys.exit(
+            f"rank {dist.get_rank()}: another process has gone, or was "
+            f"silent for too long ({str(error).split('] ')[-1]})"
+        )
 
 
 # %% shard
+import numpy as np
+
+
 def shard(rows, rank, size):
     """The part of rows that is a rank's; all parts as equal as can be."""
     return np.array_split(rows, size)[rank]
 
 
-# %% mean
+# %% mean-gradients
 def mean_gradients(parameters, share):
-    """Replace each .grad by the sum over the ranks of share * .grad."""
+    """Replace each .grad by the sum of share * .grad over the ranks."""
     for p in parameters:
         p.grad = share * p.grad
-        dist.all_reduce(torch.from_numpy(p.grad))
+        all_reduce(p.grad)
 
 
-# %% broadcast
-def same_start(parameters):
-    """Give every rank the parameters of rank 0, in place."""
-    for p in parameters:
-        dist.broadcast(torch.from_numpy(p), src=0)
+def same_start(arrays):
+    """Give every rank the numbers that rank 0 has, in place."""
+    for array in arrays:
+        dist.broadcast(torch.from_numpy(array), src=0)
 
 
 # %% roll-call
-def roll_call(number, value=0.0):
+def roll_call(what, number, value=0.0):
     """The sum of value over the ranks, if all come with one number.
 
-    RuntimeError on every rank that has another number than the mean.
+    RuntimeError where a rank's number is not the mean of all. what:
+    a word for it.
     """
-    told = torch.tensor([number, value], dtype=torch.float64)
-    dist.all_reduce(told)
-    mean = told[0].item() / dist.get_world_size()
+    told = np.array([number, value], dtype=float)
+    all_reduce(told)
+    mean = told[0] / dist.get_world_size()
     if mean != number:
         raise RuntimeError(
-            f"rank {dist.get_rank()} comes with {number}, the mean is "
-            f"{mean:.1f}: a step was skipped, or parameters differ"
+            f"{what}: rank {dist.get_rank()} has {number}, the mean over "
+            f"all ranks is {mean:.1f}"
         )
-    return told[1].item()
+    return told[1]
 
 
 # %% digest
+from hashlib import sha256
+
+
 def digest(parameters):
-    """A whole number of 40 bits that any changed bit changes."""
+    """A whole number of 40 bits, made from every bit of parameters."""
     found = sha256()
     for p in parameters:
         found.update(np.ascontiguousarray(p))
-    return int.from_bytes(found.digest()[:5])
+    return int.from_bytes(found.digest()[:5], "big")
 
 
-# %% step
+# %% parallel-step
+from lessons.checks import check_same_arrays
+
+
 def parallel_step(model, loss_fn, optimizer, X, y, number=0):
     """train_step on the rows X, y, each rank on its shard of them.
 
-    All ranks end with the same parameters and return the loss over all
-    rows, before the update. number: of this step, the same everywhere.
+    Returns the loss of all the rows, on every rank. RuntimeError where a
+    rank comes with another number.
     """
     check_same_arrays(model, optimizer)
-    where = dist.get_rank(), dist.get_world_size()
-    X_mine, y_mine = shard(X, *where), shard(y, *where)
+    here = dist.get_rank(), dist.get_world_size()
+    X_mine, y_mine = shard(X, *here), shard(y, *here)
     share, loss = len(X_mine) / len(X), 0.0
     if share:
         loss = loss_fn(model(X_mine), y_mine)
@@ -125,34 +182,43 @@ def parallel_step(model, loss_fn, optimizer, X, y, number=0):
     else:
         for p in model.parameters():
             p.grad = np.zeros(p.shape, p.dtype)
-    loss = roll_call(number, share * loss)
+    loss = roll_call("step", number, share * loss)
     mean_gradients(model.parameters(), share)
     optimizer.step()
     return loss
 
 
-# %% epoch
-def parallel_epoch(
-    model, loss_fn, optimizer, X, y, batch_size, *, seed, epoch
-):
-    """One pass over X, y in the order that seed and epoch give.
+# %% parallel-epoch
+def parallel_epoch(model, loss_fn, optimizer, loader, epoch=0):
+    """train_epoch on many processes; loader: the same on each.
 
-    Returns the mean loss. RuntimeError where the ranks are no longer in
-    step, or end with other parameters.
+    Returns the mean loss. RuntimeError where the ranks are not in step,
+    or end the epoch with different parameters.
     """
-    rng, total = np.random.default_rng([seed, epoch]), 0.0
-    loader = DataLoader(X, y, batch_size, rng=rng)
-    for k, (X_batch, y_batch) in enumerate(loader):
-        total += len(y_batch) * parallel_step(
-            model, loss_fn, optimizer, X_batch, y_batch, epoch * 10**6 + k
-        )
-    roll_call(digest(model.parameters()))
-    return total / len(y)
+    total, count = 0.0, 0
+    for k, (X, y) in enumerate(loader):
+        number = 1_000_000 * epoch + k
+        step = parallel_step(model, loss_fn, optimizer, X, y, number)
+        total += len(y) * step
+        count += len(y)
+    roll_call("parameters", digest(model.parameters()))
+    return total / count
+
+
+# %% order
+from lessons.mnist import DataLoader
+
+
+def loader_of(X, y, batch_size, seed=0):
+    """A function from an epoch's number to its DataLoader."""
+    return lambda epoch: DataLoader(
+        X, y, batch_size, rng=np.random.default_rng([seed, epoch])
+    )
 
 
 # %% checkpoint
 class Checkpoint:
-    """A Network and how many epochs it has seen, as save takes them."""
+    """A Network and how many epochs it has seen, for save and load."""
 
     def __init__(self, network):
         self.network, self.epoch = network, 0
@@ -165,107 +231,126 @@ class Checkpoint:
         epoch = state.pop("epoch", None)
         self.network.load_state_dict(state)
         if epoch is None:
-            raise ValueError("weights without an epoch: no checkpoint")
+            raise ValueError("no checkpoint: the file has no epoch")
         self.epoch = int(epoch)
 
 
-# %% train
+# %% parallel-train
 def parallel_train(
-    network,
-    loss_fn,
-    optimizer,
-    X,
-    y,
-    batch_size,
-    *,
-    num_epochs,
-    seed=0,
-    path=None,
-    after_epoch=lambda epoch, loss: None,
+    network, loss_fn, optimizer, loaders, num_epochs, *, path=None, told=None
 ):
-    """Train a Network on all ranks; go on from path, if a file is there.
+    """Train a Network; go on from the checkpoint at path, if it is there.
 
-    After each epoch rank 0 writes path, whole or not at all. Returns
-    the loss of the last epoch, nan where none was left to train.
+    loaders: from an epoch to its loader, as loader_of gives it. told:
+    called with epoch and loss after each. The optimizer is taken to
+    remember nothing, as SGD.
     """
-    from lessons.own_data import load, save
+    from lessons.own_data import load, save  # which loads scikit-learn
 
-    kept, loss = Checkpoint(network), float("nan")
-    if path and dist.get_rank() == 0 and os.path.exists(path):
+    kept, first = Checkpoint(network), dist.get_rank() == 0
+    if path and first and os.path.exists(path):
         load(path, kept)
     begin = np.array([kept.epoch])
     same_start([begin, *network.parameters()])
     for epoch in range(begin[0], num_epochs):
-        loss = parallel_epoch(
-            network,
-            loss_fn,
-            optimizer,
-            X,
-            y,
-            batch_size,
-            seed=seed,
-            epoch=epoch,
-        )
+        parts = network, loss_fn, optimizer, loaders(epoch)
+        loss = parallel_epoch(*parts, epoch)
         kept.epoch = epoch + 1
-        if path and dist.get_rank() == 0:
+        if path and first:
             save(path, kept)
-        after_epoch(epoch, loss)
-    return loss
+        if told:
+            told(epoch, loss)
 
 
-# %% main
-def main(arguments=None):
-    """Train chapter 5's network on many processes: see --help."""
+# %% arguments
+import argparse
+
+
+def arguments_of(words):
+    """The settings that a command line gives, as a namespace."""
     parser = argparse.ArgumentParser("lessons.parallel")
     add = parser.add_argument
     add("--epochs", type=int, default=3)
-    add("--rows", type=int, default=10_000, help="of MNIST, up to 60000")
+    add("--rows", type=int, default=10_000, help="of MNIST")
     add("--hidden", type=int, default=256)
-    add("--batch-size", type=int, default=256, help="over all processes")
+    add("--batch-size", type=int, default=256, help="on all ranks")
     add("--lr", type=float, default=0.5)
     add("--seed", type=int, default=0)
     add("--checkpoint", help="a file to write, and to go on from")
-    add("--timeout", type=float, default=60.0, help="seconds")
-    told = parser.parse_args(arguments)
-    for name in "epochs", "rows", "hidden", "batch_size", "lr", "timeout":
-        if not getattr(told, name) > 0:
-            parser.error(f"--{name}: expected a number above 0")
+    add("--timeout", type=float, default=60, help="seconds to wait")
+    given = parser.parse_args(words)
+    for name in "epochs rows hidden batch_size lr timeout".split():
+        if not 0 < getattr(given, name) <= 60_000:
+            parser.error(f"--{name}: expected above 0, up to 60000")
+    return given
 
-    from lessons.datasets import load_mnist
-    from lessons.mnist import CrossEntropyLoss, accuracy
-    from lessons.modules import SGD, Linear, ReLU
+
+# %% digits
+from lessons.datasets import load_mnist
+from lessons.modules import SGD, Linear, ReLU
+
+
+def digits_network(hidden, seed):
+    """Chapter 5's network, with chapter 6's state_dict."""
     from lessons.own_data import Network
 
-    rank, size = connect(told.timeout)
+    rng = np.random.default_rng(seed)
+    first = Linear(784, hidden, rng=rng)
+    return Network(first, ReLU(), Linear(hidden, 10, rng=rng))
+
+
+def progress(epoch, loss, num_epochs):
+    """Rewrite a terminal's line, from rank 0; elsewhere, nothing."""
+    if dist.get_rank() == 0 and sys.stdout.isatty():
+        text = f"epoch {epoch + 1} of {num_epochs}: loss {loss:.4f}"
+        last = epoch + 1 == num_epochs
+        print(f"\r{text}", end="\n" if last else "", flush=True)
+
+
+# %% main
+from lessons.mnist import CrossEntropyLoss, accuracy
+
+
+def main(words=None, told=progress):
+    """Train on MNIST, on every process of torchrun; see --help."""
+    given = arguments_of(words)
     images, labels = load_mnist()
-    X, y = images[: told.rows] / 255, labels[: told.rows]
-    rng = np.random.default_rng(told.seed)
-    layers = Linear(784, told.hidden, rng=rng), ReLU()
-    model = Network(*layers, Linear(told.hidden, 10, rng=rng))
-
-    def progress(epoch, loss):
-        if rank == 0 and sys.stdout.isatty():
-            end = "\n" if epoch + 1 == told.epochs else ""
-            text = f"epoch {epoch + 1} of {told.epochs}: loss {loss:.4f}"
-            print(f"\r{text}", end=end, flush=True)
-
-    parallel_train(
-        model,
-        CrossEntropyLoss(),
-        SGD(model.parameters(), told.lr),
-        X,
-        y,
-        told.batch_size,
-        num_epochs=told.epochs,
-        seed=told.seed,
-        path=told.checkpoint,
-        after_epoch=progress,
+    mine, held = slice(given.rows), slice(60_000, None)
+    loaders = loader_of(
+        images[mine] / 255, labels[mine], given.batch_size, given.seed
     )
+    model = digits_network(given.hidden, given.seed)
+    optimizer = SGD(model.parameters(), given.lr)
+    with process_group(given.timeout) as (rank, size):
+        parallel_train(
+            model,
+            CrossEntropyLoss(),
+            optimizer,
+            loaders,
+            given.epochs,
+            path=given.checkpoint,
+            told=lambda *now: told(*now, given.epochs),
+        )
     if rank == 0:
-        right = accuracy(model(images[50_000:60_000] / 255), labels[50_000:60_000])
-        print(f"processes {size}, epochs {told.epochs}, accuracy {right:.4f}")
-    dist.destroy_process_group()
+        right = accuracy(model(images[held] / 255), labels[held])
+        print(f"{size} processes, {given.epochs} epochs: {right:.4f}")
+    return model
 
+
+# %% entry
+from torch.distributed.elastic.multiprocessing.errors import record
 
 if __name__ == "__main__" and "RANK" in os.environ:
-    main()
+    record(main)()
+
+
+# %% step-seconds
+def step_seconds(p, rows, *, row, size, rate, delay, calls=1):
+    """Seconds for a step of so many rows on p machines, on paper.
+
+    row: seconds of arithmetic for each row; size: bytes of gradients;
+    rate: bytes a second from one machine to the next; delay: seconds
+    until the first of them arrives; calls of all-reduce in a step.
+    """
+    talk = 2 * (p - 1) / p * size / rate + 2 * (p - 1) * delay * calls
+    return row * np.ceil(rows / p) + talk
