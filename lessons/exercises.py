@@ -1284,3 +1284,110 @@ def mended_descent(Tensor, descend):
             what = f"W after step {num_steps}, lr={lr}"
             same(what, W.detach(), expected)
     return "one, two and five steps, on two sets of data"
+
+
+# -- Chapter 9 ------------------------------------------------------------
+
+
+@exercise("9.1", "function")
+def combined(combine):
+    rng = np.random.default_rng(0)
+    for counts in [2, 2], [3, 1], [4, 0, 3], [1, 2, 3, 0]:
+        rows = rng.normal(size=(sum(counts), 3, 2))
+        parts = np.split(rows, np.cumsum(counts)[:-1])
+        means = [
+            part.mean(axis=0) if len(part) else np.full((3, 2), np.nan)
+            for part in parts
+        ]
+        what = f"the gradient of shards of {counts} rows"
+        found = combine([mean.copy() for mean in means], list(counts))
+        same(what, found, rows.mean(axis=0))
+    return "equal, ragged and empty shards"
+
+
+def _each_once(what, parts, n):
+    """Wrong unless every row below n is in one of the parts, once."""
+    if any(part is None for part in parts):
+        raise Wrong(f"{what}: None; is there a return?")
+    rows = [int(row) for part in parts for row in part]
+    times = {row: rows.count(row) for row in [*range(n), *rows]}
+    for row, count in times.items():
+        if row not in range(n):
+            raise Wrong(f"{what}: there is no row {row}")
+        if count != 1:
+            raise Wrong(f"{what}: row {row} is taken {count} times")
+
+
+@exercise("9.2", "function")
+def dealt(my_rows):
+    for n, size in (8, 2), (25, 2), (25, 4), (3, 4), (7, 1):
+        parts = [my_rows(n, rank, size) for rank in range(size)]
+        _each_once(f"{n} rows, {size} ranks", parts, n)
+        lengths = [len(part) for part in parts]
+        if max(lengths) - min(lengths) > 1:
+            raise Wrong(f"{n} rows, {size} ranks: dealt as {lengths}")
+    return "five pairs of rows and ranks"
+
+
+@exercise("9.3", "function")
+def shuffled(epoch_rows):
+    for n, size in (12, 2), (25, 4):
+        orders = []
+        for epoch in 0, 1, 1:
+            parts = [epoch_rows(n, 7, epoch, r, size) for r in range(size)]
+            _each_once(f"{n} rows, {size} ranks", parts, n)
+            orders.append([int(row) for part in parts for row in part])
+        if orders[0] == orders[1]:
+            raise Wrong("epochs 0 and 1 have the same order")
+        if orders[1] != orders[2]:
+            raise Wrong("the same epoch, asked twice, has two orders")
+        if orders[0] == sorted(orders[0]):
+            raise Wrong("the rows are not shuffled")
+    return "every row once, three epochs, two and four ranks"
+
+
+@exercise("9.4", "function")
+def partners(partner):
+    for m in 1, 2, 3, 4:
+        size = 2**m
+        held = np.random.default_rng(m).normal(size=(size, 3))
+        total = held.sum(axis=0)
+        for t in range(m):
+            pairs = [partner(rank, t) for rank in range(size)]
+            for rank, other in enumerate(pairs):
+                what = f"{size} ranks, round {t}: rank {rank}'s partner"
+                if other not in range(size) or other == rank:
+                    raise Wrong(f"{what} is {other}")
+                if pairs[other] != rank:
+                    raise Wrong(f"{what} is {other}, {other}'s another")
+            held = held + held[pairs]
+        for rank in range(size):
+            same(f"{size} ranks: what rank {rank} has", held[rank], total)
+    return "two, four, eight and sixteen ranks"
+
+
+@exercise("9.5", "list")
+def predicted_sends(sends):
+    if len(sends) != 4:
+        raise Wrong(f"expected four numbers, got {len(sends)}")
+    for told, p in zip(sends, (1, 2, 3, 6), strict=True):
+        parts = np.array_split(np.zeros(1200), p)
+        sent = sum(parts[-t % p].size for t in range(2 * (p - 1)))
+        same(f"sent by each of {p}", told, sent)
+    return "four rings"
+
+
+@exercise("9.6", "function")
+def factors(factor):
+    rng = np.random.default_rng(0)
+    for counts in [2, 2], [3, 1], [6, 5], [3, 3, 3, 2]:
+        n, size = sum(counts), len(counts)
+        rows = rng.normal(size=(n, 3))
+        parts = np.split(rows, np.cumsum(counts)[:-1])
+        scaled = [
+            factor(len(part), n, size) * part.mean(axis=0)
+            for part in parts
+        ]
+        what = f"the average for shards of {counts} rows"
+        same(what, np.mean(scaled, axis=0), rows.mean(axis=0))
+    return "equal and ragged shards"

@@ -34,7 +34,8 @@ def torchrun(num_processes, *arguments):
     """Start processes with torchrun; return what they print.
 
     arguments: its options, then a program, or "-m" and a module, then
-    what that takes. RuntimeError, with the last lines, where it fails.
+    what that takes. RuntimeError, with what they complain of, if one
+    fails.
     """
     command = [sys.executable, "-m", "torch.distributed.run"]
     command += ["--standalone", f"--nproc-per-node={num_processes}"]
@@ -45,7 +46,7 @@ def torchrun(num_processes, *arguments):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     if done.returncode:
-        raise RuntimeError(f"torchrun failed:\n{done.stderr[-2000:]}")
+        raise RuntimeError(f"torchrun failed:\n{done.stderr}")
     return done.stdout
 
 
