@@ -238,24 +238,24 @@ class Checkpoint:
 
 # %% parallel-train
 def parallel_train(
-    network, loss_fn, optimizer, loaders, num_epochs, *, path=None, told=None
+    model, loss_fn, optimizer, loaders, num_epochs, path=None, told=None
 ):
-    """Train a Network; go on from the checkpoint at path, if it is there.
+    """Train a Network; go on from the checkpoint at path, if there is one.
 
     loaders: from an epoch to its loader, as loader_of gives it. told:
-    called with epoch and loss after each. The optimizer is taken to
-    remember nothing, as SGD.
+    called with epoch and loss after each. The optimizer must remember
+    nothing, as SGD.
     """
-    from lessons.own_data import load, save  # which loads scikit-learn
+    from lessons.own_data import load, save  # with them comes sklearn
 
-    kept, first = Checkpoint(network), dist.get_rank() == 0
+    kept, first = Checkpoint(model), dist.get_rank() == 0
     if path and first and os.path.exists(path):
         load(path, kept)
     begin = np.array([kept.epoch])
-    same_start([begin, *network.parameters()])
+    same_start([begin, *model.parameters()])
     for epoch in range(begin[0], num_epochs):
-        parts = network, loss_fn, optimizer, loaders(epoch)
-        loss = parallel_epoch(*parts, epoch)
+        now = loaders(epoch), epoch
+        loss = parallel_epoch(model, loss_fn, optimizer, *now)
         kept.epoch = epoch + 1
         if path and first:
             save(path, kept)
@@ -317,25 +317,20 @@ def main(words=None, told=progress):
     given = arguments_of(words)
     images, labels = load_mnist()
     mine, held = slice(given.rows), slice(60_000, None)
-    loaders = loader_of(
-        images[mine] / 255, labels[mine], given.batch_size, given.seed
-    )
+    data = images[mine] / 255, labels[mine]
+    loaders = loader_of(*data, given.batch_size, given.seed)
     model = digits_network(given.hidden, given.seed)
     optimizer = SGD(model.parameters(), given.lr)
+    task = model, CrossEntropyLoss(), optimizer, loaders, given.epochs
     with process_group(given.timeout) as (rank, size):
         parallel_train(
-            model,
-            CrossEntropyLoss(),
-            optimizer,
-            loaders,
-            given.epochs,
-            path=given.checkpoint,
-            told=lambda *now: told(*now, given.epochs),
+            *task,
+            given.checkpoint,
+            lambda *now: told(*now, given.epochs),
         )
     if rank == 0:
         right = accuracy(model(images[held] / 255), labels[held])
         print(f"{size} processes, {given.epochs} epochs: {right:.4f}")
-    return model
 
 
 # %% entry
