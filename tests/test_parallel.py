@@ -1,0 +1,251 @@
+"""Chapter 9: shards, one gradient, roll call, checkpoints, arguments.
+
+One start of three processes asks what one process cannot be asked. How
+runs end that are killed is tried in test_parallel_runs.py.
+"""
+
+import inspect
+import json
+
+import numpy as np
+import pytest
+import torch.distributed as dist
+
+from lessons.mnist import CrossEntropyLoss
+from lessons.modules import SGD, Linear, MSELoss, Sequential, train_step
+from lessons.own_data import load, save
+from lessons.parallel import (
+    Checkpoint,
+    arguments_of,
+    digest,
+    digits_network,
+    loader_of,
+    parallel_epoch,
+    parallel_step,
+    parallel_train,
+    shard,
+    step_seconds,
+    torchrun,
+)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """A group of one process, this one."""
+    store = dist.HashStore()
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def data(n=7):
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(n, 3)), rng.normal(size=(n, 2))
+
+
+def network(seed=0):
+    return Sequential(Linear(3, 2, rng=np.random.default_rng(seed)))
+
+
+def digits(n=30):
+    rng = np.random.default_rng(2)
+    return rng.random((n, 784)), rng.integers(0, 10, n)
+
+
+# -- Three processes ------------------------------------------------------
+
+PROGRAM = """
+import json, sys
+import numpy as np
+from lessons.matrix import GradArray
+from lessons.modules import *
+from lessons.parallel import *
+
+found = {}
+with process_group(30) as (rank, size):
+    for n in 6, 7, 2:
+        X, y = data(n)
+        many, one = network(), network()
+        ours, alone = (SGD(m.parameters(), 1.0) for m in (many, one))
+        loss = parallel_step(many, MSELoss(), ours, X, y)
+        step = train_step(one, MSELoss(), alone, X, y)
+        pairs = zip(many.parameters(), one.parameters())
+        gap = max(float(np.abs(p - q).max()) for p, q in pairs)
+        found[f"{n} rows"] = loss, step, gap
+    p = np.zeros(2).view(GradArray)
+    p.grad = np.full(2, 10.0**rank)
+    mean_gradients([p], rank)
+    found["mean"] = p.grad.tolist()
+    begin = np.array([rank + 5, 1])
+    same_start([begin])
+    found["start"] = begin.tolist()
+    found["sum"] = roll_call("step", 4, rank)
+    progress(0, 0.5, 1)
+    other = network(rank)
+    calls = {
+        "skipped": lambda: roll_call("step", 4 + (rank == 2)),
+        "other": lambda: parallel_epoch(
+            other, MSELoss(), SGD(other.parameters(), 0.1), [data(6)]
+        ),
+    }
+    for name, call in calls.items():
+        try:
+            call()
+        except RuntimeError as error:
+            found[name] = str(error)
+    found["digest"] = digest(other.parameters())
+with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
+    json.dump(found, file)
+"""
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """What each of three ranks has found."""
+    folder = tmp_path_factory.mktemp("three")
+    program = inspect.getsource(data) + inspect.getsource(network)
+    program = PROGRAM.replace("found = {}", f"{program}\nfound = {{}}")
+    folder.joinpath("program.py").write_text(program)
+    printed = torchrun(3, folder / "program.py", folder)
+    assert printed == "", "progress is for terminals"
+    names = (folder / f"{rank}.json" for rank in range(3))
+    return [json.loads(name.read_text()) for name in names]
+
+
+@pytest.mark.parametrize("n", [6, 7, 2])
+def test_three_ranks_step_as_one_equal_ragged_and_empty(three, n):
+    for found in three:
+        many, one, gap = found[f"{n} rows"]
+        assert many == pytest.approx(one, rel=1e-14)
+        assert gap < 1e-14
+
+
+def test_gradients_are_weighted_and_rank_0_gives_the_start(three):
+    for found in three:
+        assert found["mean"] == [210.0, 210.0]  # 0 * 1 + 1 * 10 + 2 * 100
+        assert found["start"] == [5, 1]
+        assert found["sum"] == 3
+
+
+def test_a_rank_out_of_step_is_named_on_every_rank(three):
+    for rank, found in enumerate(three):
+        mean = "the mean over all ranks is"
+        number = 4 + (rank == 2)
+        told = f"step: rank {rank} has {number}, {mean} 4.3"
+        assert found["skipped"] == told
+        told = f"parameters: rank {rank} has {found['digest']}, {mean}"
+        assert found["other"].startswith(told)
+
+
+# -- One process ----------------------------------------------------------
+
+
+def test_alone_a_step_is_train_step_to_the_bit(alone):
+    X, y = data()
+    many, one = network(), network()
+    loss = parallel_step(
+        many, MSELoss(), SGD(many.parameters(), 0.5), X, y
+    )
+    step = train_step(one, MSELoss(), SGD(one.parameters(), 0.5), X, y)
+    assert loss == step
+    assert digest(many.parameters()) == digest(one.parameters())
+
+
+def test_an_epoch_returns_the_mean_over_rows_not_batches(alone):
+    X, y = data(5)
+    model = network()
+    expected = MSELoss()(model(X), y)
+    idle = SGD(model.parameters(), 1e-300)
+    loader = loader_of(X, y, 3)(0)
+    loss = parallel_epoch(model, MSELoss(), idle, loader)
+    assert loss == pytest.approx(expected, rel=1e-12)
+
+
+def test_another_models_optimizer_is_refused(alone):
+    optimizer = SGD(network().parameters(), 0.5)
+    with pytest.raises(ValueError, match="moves other arrays"):
+        parallel_step(network(), MSELoss(), optimizer, *data())
+
+
+def test_shards_are_whole_and_nearly_equal():
+    for n, size in (8, 2), (25, 4), (3, 4):
+        parts = [shard(np.arange(n), rank, size) for rank in range(size)]
+        assert np.concatenate(parts).tolist() == list(range(n))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_an_epoch_has_an_order_of_its_own_and_keeps_it():
+    rows = loader_of(np.arange(9.0), np.arange(9), 9, seed=3)
+    orders = [next(iter(rows(epoch)))[1].tolist() for epoch in (0, 1, 1)]
+    assert orders[0] != orders[1] == orders[2]
+
+
+def test_a_digest_sees_one_bit_and_every_array():
+    arrays = [np.zeros(3), np.ones((2, 2)).T]
+    before = digest(arrays)
+    assert 0 <= before < 2**40 and digest(arrays) == before
+    arrays[1][1, 0] += 2.0**-52
+    assert digest(arrays) != before
+
+
+# -- Checkpoints, the command line ----------------------------------------
+
+
+def test_training_goes_on_from_its_checkpoint_to_the_bit(alone, tmp_path):
+    def trained(num_epochs, path=None, seed=0):
+        model, epochs = digits_network(4, seed), []
+        parallel_train(
+            model,
+            CrossEntropyLoss(),
+            SGD(model.parameters(), 0.1),
+            loader_of(*digits(), 8),
+            num_epochs,
+            path,
+            lambda epoch, loss: epochs.append(epoch),
+        )
+        return digest(model.parameters()), epochs
+
+    path = tmp_path / "kept.npz"
+    assert trained(2, path)[1] == [0, 1]
+    # From another start: what counts is in the file.
+    assert trained(4, path, seed=1) == (trained(4)[0], [2, 3])
+    assert trained(4, path) == (trained(4)[0], [])
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path):
+    path, model = tmp_path / "weights.npz", digits_network(4, 0)
+    save(path, model)
+    with pytest.raises(ValueError, match="the file has no epoch"):
+        load(path, Checkpoint(model))
+    kept = Checkpoint(model)
+    kept.epoch = 3
+    save(path, kept)
+    with pytest.raises(ValueError, match=r"0\.W"):
+        load(path, Checkpoint(digits_network(5, 0)))
+    again = Checkpoint(digits_network(4, 1))
+    load(path, again)
+    assert again.epoch == 3
+
+
+@pytest.mark.parametrize(
+    "words", ["--epochs 0", "--lr nan", "--timeout -1", "--rows 70000"]
+)
+def test_an_argument_without_sense_is_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        arguments_of(words.split())
+    assert "expected above 0, up to 60000" in capsys.readouterr().err
+
+
+def test_a_program_that_fails_says_why(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("raise ValueError('the data are bad')")
+    with pytest.raises(RuntimeError, match="the data are bad"):
+        torchrun(1, program)
+
+
+def test_the_formula_of_a_step():
+    paper = {"row": 0.5, "size": 80.0, "rate": 10.0, "delay": 1.0}
+    assert step_seconds(1, 8, **paper) == 4.0
+    # 2 rows; 1.5 times 80 bytes; 6 rounds in each of 2 calls.
+    assert step_seconds(4, 8, **paper, calls=2) == 1 + 12 + 12
+    assert step_seconds(3, 8, **paper) == pytest.approx(1.5 + 32 / 3 + 4)
