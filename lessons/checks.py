@@ -515,7 +515,7 @@ def check_gradients(parameters):
 
 
 def whole_step(step):
-    """Guard an optimizer's step by `check_gradients`."""
+    """Guard an optimizer's step by ``check_gradients``."""
 
     @functools.wraps(step)
     def guarded(self):

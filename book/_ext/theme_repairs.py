@@ -19,13 +19,16 @@ REPAIRS = {
     ' onclick="window.print()"': "",
 }
 
-# Files of the theme that no page asks for: icons for all the world, the
-# sources of scripts, templates, marks of other places to run a notebook.
+# Files that no page asks for: icons for all the world, the sources of
+# scripts, templates, marks of other places to run a notebook, and Sphinx's
+# own search, in whose place stands sections.py.
 UNUSED = (
     "_static/**/*.map",
     "_static/**/*.LICENSE.txt",
     "_static/*macros.html",
     "_static/scripts/fontawesome.js",
+    "_static/searchtools.js",
+    "_static/language_data.js",
     "_static/vendor/**/*.*",
     "_static/locales/**/*.*",
 )
