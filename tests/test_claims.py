@@ -15,7 +15,8 @@ of a picture, is one of these:
 
 Every such formula has to be right, and the words that `says` repeats
 stand once above their cell. Left to the writer are numbers written as
-words, dates, times to read, and rows named 00, 01, 10 and 11.
+words, dates, times to read, the numbers of exercises, and rows named
+00, 01, 10 and 11.
 
 For one chapter: pytest tests/test_claims.py -k 02
 """
@@ -45,6 +46,7 @@ SOURCES = "](references.md"
 ADDRESS = re.compile(r"\]\([^)\s]*\)|<[a-z/][^>]*>|https?://\S+")
 LEFT = re.compile(
     r"about \d+ minutes|\d+ min\b|[A-Z]\w+ 20\d\d|(32|64)[- ]bit"
+    r"|### Exercise \d+"
 )
 SHAPE = re.compile(r"\(\d+(?:, *\d+)*,?\)")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$")
