@@ -7,6 +7,8 @@ the median of the rounds. Nothing here is asserted.
 
 import csv
 import datetime
+import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,9 +18,10 @@ import numpy as np
 import threadpoolctl
 import torch
 from sklearn.neural_network import MLPClassifier
+from torch import distributed as dist
 from torch import nn
 
-from lessons import figures, xor
+from lessons import figures, parallel, xor
 from lessons.autograd import Tensor, no_grad
 from lessons.datasets import load_mnist
 from lessons.mnist import (
@@ -47,6 +50,13 @@ def layers(dtype):
     rng = np.random.default_rng(0)
     first = Linear(784, HIDDEN, rng=rng, dtype=dtype)
     return first, Linear(HIDDEN, 10, rng=rng, dtype=dtype)
+
+
+def network(dtype):
+    """The course's model, loss and optimizer."""
+    first, second = layers(dtype)
+    model = Sequential(first, ReLU(), second)
+    return model, CrossEntropyLoss(), SGD(model.parameters(), LR)
 
 
 def weights(dtype):
@@ -103,15 +113,12 @@ def plain_numpy(dtype):
 
 def course(dtype):
     """The modules of chapter 3 with the loss of chapter 5."""
-    first, second = layers(dtype)
-    model, loss_fn = Sequential(first, ReLU(), second), CrossEntropyLoss()
-    optimizer = SGD(model.parameters(), LR)
+    parts = network(dtype)
 
     def epoch(X, y):
-        loader = DataLoader(X, y, BATCH)
-        return train_epoch(model, loss_fn, optimizer, loader)
+        return train_epoch(*parts, DataLoader(X, y, BATCH))
 
-    return epoch, model.parameters
+    return epoch, parts[0].parameters
 
 
 def on_tape(dtype):
@@ -264,6 +271,80 @@ def estimators(X, y):
     return dict(zip(models, np.median(times[1:], axis=0), strict=True))
 
 
+def on_two_ranks(images, labels, rounds=2 * ROUNDS):
+    """What each of two processes does; rank 0 prints its rounds as JSON.
+
+    In seconds, for each batch: a step by rank 0, for which the other
+    waits, and one by both; then all-reduce, of 2 numbers and of all.
+    """
+
+    def turn(call, *args, calls=20, ranks=(0, 1)):
+        dist.barrier()
+        if rank in ranks:
+            run = seconds(lambda: [call(*args) for _ in range(calls)])
+            return run / calls
+
+    found, alone, both = {}, network("float32"), network("float32")
+    gradients = np.zeros(sum(p.size for p in both[0].parameters()), "f4")
+    with parallel.process_group() as (rank, _):
+        for rows in 2, 64, 256, 1024, 4096:
+            X, y = (images[:rows] / 255).astype("f4"), labels[:rows]
+            calls = min(128, 8192 // rows)
+            found[rows] = [
+                [
+                    turn(train_step, *alone, X, y, calls=calls, ranks=[0]),
+                    turn(parallel.parallel_step, *both, X, y, calls=calls),
+                ]
+                for _ in range(rounds + 1)
+            ]
+        found["all-reduce"] = [
+            [
+                turn(parallel.all_reduce, a)
+                for a in (gradients[:2], gradients)
+            ]
+            for _ in range(rounds + 1)
+        ]
+    if rank == 0:
+        print(json.dumps(found))
+
+
+def ranks():
+    """Tables of a step by one and by two, and of what they exchange."""
+    found = json.loads(parallel.torchrun(2, "-m", "tools.bench"))
+    rounds = {name: np.array(times[1:]) for name, times in found.items()}
+    median = {name: np.median(r, axis=0) for name, r in rounds.items()}
+    short, whole = median.pop("all-reduce")
+    size = 4 * sum(w.size for w in weights("float32"))
+    link = {
+        "size": size,
+        "rate": size / (whole - short),
+        "delay": short / 2,
+    }
+    rows = [
+        [
+            "images a step",
+            "1 process, ms",
+            "2 processes, ms",
+            "times as fast",
+            "on paper, ms",
+        ]
+    ]
+    for n, (one, two) in median.items():
+        faster = np.median(rounds[n][:, 0] / rounds[n][:, 1])
+        paper = parallel.step_seconds(
+            2, int(n), row=one / int(n), calls=5, **link
+        )
+        ms = [f"{1000 * t:.2f}" for t in (one, two, paper)]
+        rows.append([n, *ms[:2], f"{faster:.2f}", ms[2]])
+    store("ranks.csv", rows)
+    rows = [
+        ["all-reduce", "bytes", "ms"],
+        ["two numbers", "8", f"{1000 * short:.2f}"],
+        ["all gradients", f"{size:,}", f"{1000 * whole:.2f}"],
+    ]
+    store("all-reduce.csv", rows)
+
+
 def store(name, rows):
     with open(RESULTS / name, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
@@ -297,6 +378,8 @@ def main():
     ):
         return "more threads than one: type make bench"
     images, labels = load_mnist()
+    if "RANK" in os.environ:
+        return on_two_ranks(images, labels)
     X, y = images[:59500], labels[:59500]
     found = {d: epochs(X, y, d) for d in ("float32", "float64")}
     steps = xor_steps()
@@ -319,6 +402,7 @@ def main():
     rows = [[k, f"{t:.2f}", f"{t / slow:.2f}"] for k, t in both.items()]
     head = ["estimator, Adam, float64", "s an epoch", "of MLPClassifier's"]
     store("estimators.csv", [head, *rows])
+    ranks()
     versions = f"numpy {np.__version__}, torch {torch.__version__}"
     rows = [
         ["what", "this run"],
