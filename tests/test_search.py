@@ -87,7 +87,7 @@ symptoms
   why-is-the-graph-freed-*: retain_graph
   why-may-a-parameter-not-be-changed-in-place: no_grad
 glossary
-  term-all-reduce: all-reduce / all_reduce
+  term-all-reduce: all-reduce
   term-learning-rate: learning rate
   term-cross-entropy: cross entropy gradient
   term-chain-rule: chain rule
