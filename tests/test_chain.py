@@ -80,6 +80,13 @@ def test_the_numerical_derivative_is_right_at_any_size(x):
     assert slope == pytest.approx(2 * x, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize("x, seen", [(0.5, [1, 0]), (-4, [-2, -6])])
+def test_the_step_is_h_or_that_part_of_x(x, seen):
+    places = []
+    numerical_derivative(lambda t: places.append(t) or t, x, h=0.5)
+    assert places == seen
+
+
 def test_a_tenth_of_the_step_leaves_a_hundredth_of_the_error():
     errors = [
         numerical_derivative(math.sin, 1.0, h) - math.cos(1.0)
