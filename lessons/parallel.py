@@ -17,6 +17,7 @@ __all__ = [
     "loader_of",
     "Checkpoint",
     "parallel_train",
+    "FLAGS",
     "arguments_of",
     "digits_network",
     "progress",
@@ -39,24 +40,17 @@ def torchrun(num_processes, *arguments):
     """
     command = [sys.executable, "-m", "torch.distributed.run"]
     command += ["--standalone", f"--nproc-per-node={num_processes}"]
-    done = subprocess.run(
-        [*command, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    command += map(str, arguments)
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode:
         raise RuntimeError(f"torchrun failed:\n{done.stderr}")
     return done.stdout
 
 
-# %% process-group
+# %% watch
 import threading
 import time
-from contextlib import contextmanager
-from datetime import timedelta
-
-import torch.distributed as dist
 
 
 def end_with_launcher():
@@ -72,21 +66,24 @@ def end_with_launcher():
     threading.Thread(target=watch, daemon=True).start()
 
 
-# %% process-group-2
+# %% process-group
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch.distributed as dist
+
+
 @contextmanager
 def process_group(seconds=60.0):
-    """Join the processes that torchrun has started: as rank, size.
-
-    seconds: how long one waits for another before it gives up.
-    """
+    """Join the processes of torchrun, each to wait so long for another."""
     end_with_launcher()
-    limit, env = timedelta(seconds=seconds), os.environ
+    limit, size = timedelta(seconds=seconds), os.environ["WORLD_SIZE"]
     try:
         dist.init_process_group("gloo", timeout=limit)
     except dist.DistError:
         sys.exit(
-            f"rank {env['RANK']}: of {env['WORLD_SIZE']} processes, not "
-            f"all came within {seconds:g} s"
+            f"rank {os.environ['RANK']}: of {size} processes, not all "
+            f"came within {seconds:g} s"
         )
     try:
         yield dist.get_rank(), dist.get_world_size()
@@ -126,6 +123,7 @@ def mean_gradients(parameters, share):
         all_reduce(p.grad)
 
 
+# %% same-start
 def same_start(arrays):
     """Give every rank the numbers that rank 0 has, in place."""
     for array in arrays:
@@ -242,9 +240,8 @@ def parallel_train(
 ):
     """Train a Network; go on from the checkpoint at path, if there is one.
 
-    loaders: from an epoch to its loader, as loader_of gives it. told:
-    called with epoch and loss after each. The optimizer must remember
-    nothing, as SGD.
+    loaders: as loader_of gives it. told: called with epoch and loss
+    after each. The optimizer must remember nothing, as SGD.
     """
     from lessons.own_data import load, save  # with them comes sklearn
 
@@ -266,24 +263,25 @@ def parallel_train(
 # %% arguments
 import argparse
 
+FLAGS = {
+    "--epochs": 3,
+    "--rows": 10_000,
+    "--hidden": 256,
+    "--batch-size": 256,
+    "--lr": 0.5,
+    "--seed": 0,
+    "--timeout": 60.0,
+    "--checkpoint": "",
+}
+
 
 def arguments_of(words):
     """The settings that a command line gives, as a namespace."""
     parser = argparse.ArgumentParser("lessons.parallel")
-    add = parser.add_argument
-    add("--epochs", type=int, default=3)
-    add("--rows", type=int, default=10_000, help="of MNIST")
-    add("--hidden", type=int, default=256)
-    add("--batch-size", type=int, default=256, help="on all ranks")
-    add("--lr", type=float, default=0.5)
-    add("--seed", type=int, default=0)
-    add("--checkpoint", help="a file to write, and to go on from")
-    add("--timeout", type=float, default=60, help="seconds to wait")
-    given = parser.parse_args(words)
-    for name in "epochs rows hidden batch_size lr timeout".split():
-        if not 0 < getattr(given, name) <= 60_000:
-            parser.error(f"--{name}: expected above 0, up to 60000")
-    return given
+    for flag, value in FLAGS.items():
+        how = {"type": type(value), "default": value}
+        parser.add_argument(flag, help=f"({value})", **how)
+    return parser.parse_args(words)
 
 
 # %% digits
@@ -300,12 +298,10 @@ def digits_network(hidden, seed):
     return Network(first, ReLU(), Linear(hidden, 10, rng=rng))
 
 
-def progress(epoch, loss, num_epochs):
-    """Rewrite a terminal's line, from rank 0; elsewhere, nothing."""
+def progress(epoch, loss):
+    """A line from rank 0 to a terminal; elsewhere, nothing."""
     if dist.get_rank() == 0 and sys.stdout.isatty():
-        text = f"epoch {epoch + 1} of {num_epochs}: loss {loss:.4f}"
-        last = epoch + 1 == num_epochs
-        print(f"\r{text}", end="\n" if last else "", flush=True)
+        print(f"epoch {epoch + 1}   loss {loss:.4f}", flush=True)
 
 
 # %% main
@@ -316,18 +312,14 @@ def main(words=None, told=progress):
     """Train on MNIST, on every process of torchrun; see --help."""
     given = arguments_of(words)
     images, labels = load_mnist()
-    mine, held = slice(given.rows), slice(60_000, None)
+    mine, held = slice(min(given.rows, 60_000)), slice(60_000, None)
     data = images[mine] / 255, labels[mine]
     loaders = loader_of(*data, given.batch_size, given.seed)
     model = digits_network(given.hidden, given.seed)
     optimizer = SGD(model.parameters(), given.lr)
     task = model, CrossEntropyLoss(), optimizer, loaders, given.epochs
     with process_group(given.timeout) as (rank, size):
-        parallel_train(
-            *task,
-            given.checkpoint,
-            lambda *now: told(*now, given.epochs),
-        )
+        parallel_train(*task, given.checkpoint, told)
     if rank == 0:
         right = accuracy(model(images[held] / 255), labels[held])
         print(f"{size} processes, {given.epochs} epochs: {right:.4f}")
