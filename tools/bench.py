@@ -5,13 +5,11 @@ is it?". Every ratio is between times of the same round; the table holds
 the median of the rounds. Nothing here is asserted.
 """
 
-import csv
 import datetime
 import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,9 +38,8 @@ from lessons.modules import (
     train_step,
 )
 from lessons.own_data import NetworkClassifier
-from tools.reproduce import processor
+from tools.reproduce import RESULTS, processor, store
 
-RESULTS = Path(__file__).resolve().parents[1] / "book" / "_results"
 ROUNDS, BATCH, HIDDEN, LR = 5, 256, 256, 0.5
 
 
@@ -315,20 +312,10 @@ def ranks():
     median = {name: np.median(r, axis=0) for name, r in rounds.items()}
     short, whole = median.pop("all-reduce")
     size = 4 * sum(w.size for w in weights("float32"))
-    link = {
-        "size": size,
-        "rate": size / (whole - short),
-        "delay": short / 2,
-    }
-    rows = [
-        [
-            "images a step",
-            "1 process, ms",
-            "2 processes, ms",
-            "times as fast",
-            "on paper, ms",
-        ]
-    ]
+    rate, delay = size / (whole - short), short / 2
+    link = {"size": size, "rate": rate, "delay": delay}
+    head = ["images a step", "1 process, ms", "2 processes, ms"]
+    rows = [[*head, "times as fast", "on paper, ms"]]
     for n, (one, two) in median.items():
         faster = np.median(rounds[n][:, 0] / rounds[n][:, 1])
         paper = parallel.step_seconds(
@@ -336,21 +323,27 @@ def ranks():
         )
         ms = [f"{1000 * t:.2f}" for t in (one, two, paper)]
         rows.append([n, *ms[:2], f"{faster:.2f}", ms[2]])
-    store("ranks.csv", rows)
-    rows = [
+    write("ranks.csv", *rows)
+    write(
+        "all-reduce.csv",
         ["all-reduce", "bytes", "ms"],
         ["two numbers", "8", f"{1000 * short:.2f}"],
         ["all gradients", f"{size:,}", f"{1000 * whole:.2f}"],
-    ]
-    store("all-reduce.csv", rows)
+    )
 
 
-def store(name, rows):
-    with open(RESULTS / name, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+def write(name, *rows):
+    store(RESULTS / name, rows)
     for row in rows:
         print(f"{row[0]:24}" + "".join(f"{cell:>22}" for cell in row[1:]))
     print()
+
+
+def beside(name, head, times, slowest):
+    """Write a table of times, and what part each is of the slowest."""
+    part = times[slowest]
+    rows = [[k, f"{t:.2f}", f"{t / part:.2f}"] for k, t in times.items()]
+    write(name, head, *rows)
 
 
 def draw(found):
@@ -382,7 +375,6 @@ def main():
         return on_two_ranks(images, labels)
     X, y = images[:59500], labels[:59500]
     found = {d: epochs(X, y, d) for d in ("float32", "float64")}
-    steps = xor_steps()
     head = ["program"]
     for dtype in found:
         head += [f"{dtype}: s an epoch", "times the floor"]
@@ -391,27 +383,20 @@ def main():
         + [f"{v:.2f}" for rows in found.values() for v in rows[name]]
         for name in PROGRAMS
     ]
-    store("speed.csv", [head, *rows])
-    slow = steps["PyTorch, eager"]
-    rows = [[k, f"{t:.2f}", f"{t / slow:.2f}"] for k, t in steps.items()]
-    store(
-        "steps.csv", [["10,000 steps of XOR", "s", "of PyTorch's"], *rows]
-    )
-    both = estimators(X, y)
-    slow = both["MLPClassifier"]
-    rows = [[k, f"{t:.2f}", f"{t / slow:.2f}"] for k, t in both.items()]
+    write("speed.csv", head, *rows)
+    head = ["10,000 steps of XOR", "s", "of PyTorch's"]
+    beside("steps.csv", head, xor_steps(), "PyTorch, eager")
     head = ["estimator, Adam, float64", "s an epoch", "of MLPClassifier's"]
-    store("estimators.csv", [head, *rows])
+    beside("estimators.csv", head, estimators(X, y), "MLPClassifier")
     ranks()
-    versions = f"numpy {np.__version__}, torch {torch.__version__}"
-    rows = [
+    write(
+        "setting.csv",
         ["what", "this run"],
         ["measured on", datetime.date.today().isoformat()],
         ["processor", f"{processor()}, one thread"],
-        ["versions", versions],
+        ["versions", f"numpy {np.__version__}, torch {torch.__version__}"],
         ["rounds", f"{ROUNDS}, medians, programs taking turns"],
-    ]
-    store("setting.csv", rows)
+    )
     draw(found)
     return 0
 
