@@ -22,6 +22,7 @@ KINDS = {
     "class": lambda x: isinstance(x, type),
     "number": lambda x: isinstance(x, Real) and not isinstance(x, bool),
     "list": lambda x: isinstance(x, list | tuple | set),
+    "pair": lambda x: isinstance(x, list | tuple) and len(x) == 2,
     "text": lambda x: isinstance(x, str),
 }
 _solved = set()
@@ -1095,29 +1096,29 @@ def _diagnosis(number, *found):
     """Wrong unless found names a mystery's faults, and their places."""
     from lessons.bugs import BUGS, CHECKS, mystery, seen
 
-    program, named = mystery(number), {b.name: b for b in BUGS}
-    has = vars(program).items()
-    for answer in found:
-        if len(answer) != 2:
-            raise Wrong(f"expected a name and a place, got {len(answer)}")
-        name, place = answer
+    program, named = mystery(number), {bug.name: bug for bug in BUGS}
+    functions = vars(program)
+    for name, place in found:
         if name not in named:
             raise Wrong(f"no fault in the table has the name {name!r}")
+        if place not in functions:
+            raise Wrong(f"{place!r} is none of {', '.join(functions)}")
         bug = named[name]
-        if bug.changed.items() <= has:
+        if bug.changed.items() <= functions.items():
             if place != bug.place:
                 raise Wrong(f"{name}: its place is not {place!r}")
             continue
-        for check in CHECKS:
-            here, there = seen(program, check), seen(bug.program, check)
-            if {here, there} == {0, 2}:
-                which = "the mystery" if here else "that fault"
-                raise Wrong(
-                    f"{name}: another fault; `{check.__name__}` objects "
-                    f"to {which} alone"
-                )
+        runs = [(seen(program, c), seen(bug.program, c)) for c in CHECKS]
+        here, there = max(runs, key=lambda two: abs(two[0] - two[1]))
+        if here == there:
+            raise Wrong(
+                f"not {name!r}, though every check says the same of it: "
+                "look closer than the checks do"
+            )
+        check = CHECKS[runs.index((here, there))].__name__
         raise Wrong(
-            f"{name}: another fault, of which the checks say the same"
+            f"not {name!r}: to that, `{check}` objects in {there} of 2 "
+            f"runs, to the mystery in {here}"
         )
     if len({name for name, _ in found}) < len(found):
         raise Wrong("two faults, and this is one of them")
@@ -1126,7 +1127,7 @@ def _diagnosis(number, *found):
 
 # The tenth is mystery(0), in which two faults hide each other.
 for _k in range(1, 11):
-    exercise(f"7.{_k}", *["list"] * (1 + _k // 10))(
+    exercise(f"7.{_k}", *["pair"] * (1 + _k // 10))(
         partial(_diagnosis, _k % 10)
     )
 
@@ -1146,6 +1147,8 @@ def mended_backward(backward):
 
         S, kept = forward(X, p, np.random.default_rng(seed))
         grads = backward(loss(S, y)[1], p, kept)
+        if not isinstance(grads, dict) or grads.keys() != p.keys():
+            raise Wrong(f"expected a dict with {', '.join(p)}")
         for k, a in p.items():
             if np.shape(grads[k]) != a.shape:
                 raise Wrong(f"{k}: expected shape {a.shape}")
@@ -1168,9 +1171,9 @@ def predicted_checks(names):
         raise Wrong(f"no check has the name {unknown[0]!r}")
     objecting = {n for n, check in every.items() if check(program, 0)}
     if missed := len(objecting - set(names)):
-        raise Wrong(f"{missed} more of the checks object")
+        raise Wrong(f"{missed} more would object")
     if surplus := len(set(names) - objecting):
-        raise Wrong(f"of yours, {surplus} do not object")
+        raise Wrong(f"of yours, {surplus} would not object")
     return "a run of every check"
 
 

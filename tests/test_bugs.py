@@ -113,47 +113,37 @@ def mean_bias(G, p, kept):
 
 
 DECAY, TWICE = "decay that the loss lacks", "divided by the batch twice"
-ONE, PILED = "one array into two layers", "gradients never cleared"
+REUSED, PILED = "a layer used twice", "gradients never cleared"
+SAME = "every check says the same"
 WRONG = [
-    ("7.1", [(DECAY,)], "expected a name and a place, got 1"),
-    (
-        "7.1",
-        [("backward", DECAY)],
-        "no fault in the table has the name 'b",
-    ),
-    ("7.1", [("weight decay", "step")], "has the name 'weight decay'"),
+    ("7.1", [DECAY], "expected a pair, got 'decay"),
+    ("7.1", [("backward", DECAY)], "no fault in the table has the name"),
+    ("7.1", [(DECAY, "momentum")], "'momentum' is none of data, scale"),
     ("7.1", [(DECAY, "step")], "its place is not 'step'"),
-    (
-        "7.1",
-        [("a layer used twice", "backward")],
-        "`at_start` objects to ",
-    ),
-    ("7.4", [("labels counted from one", "loss")], "that fault alone"),
-    ("7.4", [("softmax twice", "forward")], "`falls` objects to that"),
-    ("7.8", [("all hidden units alike", "start")], "to the mystery alone"),
-    (
-        "7.9",
-        [("a layer used twice", "backward")],
-        "the checks say the same",
-    ),
-    (
-        "7.10",
-        [(TWICE, "loss"), (TWICE, "loss")],
-        "two faults, and this is",
-    ),
+    ("7.1", [(REUSED, "backward")], "`at_start` objects in 2 of 2 runs"),
+    ("7.4", [("softmax twice", "forward")], "`falls` objects in 2 of 2"),
+    ("7.7", [("an optimizer with old arrays", "step")], "mystery in 1"),
+    ("7.8", [("all hidden units alike", "start")], "to the mystery in 2"),
+    ("7.9", [(REUSED, "backward")], SAME),
+    ("7.10", [(TWICE, "loss"), (TWICE, "loss")], "two faults, and this"),
     (
         "7.10",
         [(TWICE, "step"), (PILED, "step")],
         "its place is not 'step'",
     ),
-    ("7.10", [(ONE, "backward"), (PILED, "step")], "the checks say the"),
+    ("7.10", [(REUSED, "backward"), (PILED, "step")], SAME),
     ("7.11", [bugs.late_mask], "a gradient is not right"),
     ("7.11", [mean_bias], "b3"),
+    (
+        "7.11",
+        [lambda G, p, kept: print(end="")],
+        "expected a dict with W1",
+    ),
     ("7.11", [no_dropout], "W1"),
     ("7.11", [bugs.one_number], "b3: expected shape (10,)"),
     ("7.12", [["gradcheck"]], "no check has the name"),
-    ("7.12", [["lockstep", "later"]], "of yours, 1 do not object"),
-    ("7.12", [["later"]], "1 more of the checks"),
+    ("7.12", [["lockstep", "later"]], "of yours, 1 would not"),
+    ("7.12", [["later"]], "1 more would object"),
 ]
 
 
