@@ -134,11 +134,7 @@ WRONG = [
     ("7.10", [(REUSED, "backward"), (PILED, "step")], SAME),
     ("7.11", [bugs.late_mask], "a gradient is not right"),
     ("7.11", [mean_bias], "b3"),
-    (
-        "7.11",
-        [lambda G, p, kept: print(end="")],
-        "expected a dict with W1",
-    ),
+    ("7.11", [lambda G, p, kept: G], "expected a dict with W1"),
     ("7.11", [no_dropout], "W1"),
     ("7.11", [bugs.one_number], "b3: expected shape (10,)"),
     ("7.12", [["gradcheck"]], "no check has the name"),
