@@ -1364,7 +1364,7 @@ def partners(partner):
                 if other not in range(size) or other == rank:
                     raise Wrong(f"{what} is {other}")
                 if pairs[other] != rank:
-                    raise Wrong(f"{what} is {other}, {other}'s another")
+                    raise Wrong(f"{what} is {other}, whose own is another")
             held = held + held[pairs]
         for rank in range(size):
             same(f"{size} ranks: what rank {rank} has", held[rank], total)

@@ -233,6 +233,31 @@ SLIPS = {
         ("lr * W.grad", "2 * lr * W.grad", "W after step 1"),
         ("W -= lr", "_ = lr", "W is what it was"),
     ],
+    "9.1": [
+        (" if c)", ")", "[4, 0, 3] rows"),
+        (" / sum(counts)", "", f"[2, 2] rows{VALUE}"),
+        ("c * g", "g", f"[2, 2] rows{VALUE}"),
+    ],
+    "9.2": [
+        ("(rank, n, size)", "(0, n, size)", "row 0 is taken 2 times"),
+        ("(rank, n, size)", "(rank, n - 1, size)", "is taken 0 times"),
+        ("(rank, n, size)", "(rank, n + 1, size)", "there is no row"),
+        ("range(rank, n, size)", "range(n)[: n * (not rank)]", "dealt as"),
+    ],
+    "9.3": [
+        ("[seed, epoch]", "[seed, epoch, rank]", " times"),
+        ("[seed, epoch]", "seed", "the same order"),
+        ("rng.permutation(n)", "np.roll(range(n), 0)", "the same order"),
+    ],
+    "9.4": [
+        ("2**t", "1", "4 ranks: what rank 0 has"),
+        ("2**t", "0", "rank 0's partner is 0"),
+        ("^", "+", "partner is 1, whose own is another"),
+    ],
+    "9.6": [
+        ("size * mine", "mine", "[2, 2] rows"),
+        ("mine / n", "1 / size", "[3, 1] rows"),
+    ],
 }
 SLIPS = [(name, *slip) for name, slips in SLIPS.items() for slip in slips]
 
@@ -271,6 +296,8 @@ ANSWERS = [
     ("8.5", [5, 8, 11, 12], "after line 1"),
     ("8.5", [6, 8, 11, 5], "after line 4"),
     ("8.5", [1], "expected four"),
+    ("9.5", [0, 600, 800, 1000], "sent by each of 2"),
+    ("9.5", [1], "expected four"),
 ]
 
 

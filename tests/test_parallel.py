@@ -15,16 +15,13 @@ from lessons.mnist import CrossEntropyLoss
 from lessons.modules import SGD, Linear, MSELoss, Sequential, train_step
 from lessons.own_data import load, save
 from lessons.parallel import (
-    FLAGS,
     Checkpoint,
-    arguments_of,
     digest,
     digits_network,
     loader_of,
     parallel_epoch,
     parallel_step,
     parallel_train,
-    shard,
     step_seconds,
     torchrun,
 )
@@ -148,13 +145,6 @@ def test_another_models_optimizer_is_refused(alone):
         parallel_step(*task(4)[:2], *task(4)[2:])
 
 
-def test_shards_are_whole_and_nearly_equal():
-    for n, size in (8, 2), (25, 4), (3, 4):
-        parts = [shard(np.arange(n), rank, size) for rank in range(size)]
-        assert np.concatenate(parts).tolist() == list(range(n))
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
 def test_an_epoch_has_an_order_of_its_own_and_keeps_it():
     rows = loader_of(np.arange(9.0), np.arange(9), 9, seed=3)
     orders = [next(iter(rows(epoch)))[1].tolist() for epoch in (0, 1, 1)]
@@ -169,7 +159,7 @@ def test_a_digest_sees_one_bit_and_every_array():
     assert digest(arrays) != before
 
 
-# -- Checkpoints, the command line ----------------------------------------
+# -- Checkpoints ----------------------------------------------------------
 
 
 def test_training_goes_on_from_its_checkpoint_to_the_bit(alone, tmp_path):
@@ -200,14 +190,6 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         load(path, Checkpoint(digits_network(5, 0)))
 
 
-def test_flags_have_their_values_and_a_wrong_one_is_refused(capsys):
-    given = vars(arguments_of(["--lr", "0.1"]))
-    assert list(given.values()) == list((FLAGS | {"--lr": 0.1}).values())
-    with pytest.raises(SystemExit):
-        arguments_of(["--rows", "many"])
-    assert "--rows: invalid int value: 'many'" in capsys.readouterr().err
-
-
 def test_a_program_that_fails_says_why(tmp_path):
     program = tmp_path / "program.py"
     program.write_text("raise ValueError('the data are bad')")
@@ -220,4 +202,3 @@ def test_the_formula_of_a_step():
     assert step_seconds(1, 8, **paper) == 4.0
     # 2 rows; 1.5 times 80 bytes; 6 rounds in each of 2 calls.
     assert step_seconds(4, 8, **paper, calls=2) == 1 + 12 + 12
-    assert step_seconds(3, 8, **paper) == pytest.approx(1.5 + 32 / 3 + 4)
