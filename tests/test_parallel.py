@@ -29,7 +29,6 @@ from lessons.parallel import (
 
 @pytest.fixture(scope="module")
 def alone():
-    """A group of one process, this one."""
     store = dist.HashStore()
     dist.init_process_group("gloo", store=store, rank=0, world_size=1)
     yield
@@ -90,7 +89,6 @@ with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
-    """What each of three ranks has found."""
     folder = tmp_path_factory.mktemp("three")
     program = PROGRAM.replace("TASK", inspect.getsource(task))
     folder.joinpath("program.py").write_text(program)
