@@ -52,7 +52,7 @@ outputs: export ## Run the chapters, store what they print: CHAPTER=2 for one
 	$(BIN)/python -m tools.outputs $(NOTEBOOKS)
 
 .PHONY: test
-test: lint unit notebooks test-pdf ## Run every check, as CI does
+test: lint unit notebooks ## Run every check, as CI does
 
 # -- Reading ---------------------------------------------------------------
 
@@ -109,15 +109,8 @@ lint: $(INSTALLED) ## Check style and spelling
 	$(BIN)/codespell
 
 .PHONY: unit
-unit: $(INSTALLED) ## Run the tests of the package, the notebooks' form and the site
+unit: $(INSTALLED) ## Run the tests of the package, the notebooks' form, site and PDF
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile
-
-# It takes a minute, so it runs where the book has changed since.
-.PHONY: test-pdf
-test-pdf: _build/pdf-tested ## Print the course as a PDF and check it, if the book has changed
-_build/pdf-tested: $(wildcard book/*.* book/_*/*.* tools/pdf.py tests/test_pdf.py) $(INSTALLED)
-	$(BIN)/python -m pytest -m pdf tests/test_pdf.py
-	@mkdir -p _build && touch $@
 
 .PHONY: notebooks
 notebooks: $(INSTALLED) ## Compare what each notebook prints, run on its own, with what is stored

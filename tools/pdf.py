@@ -79,20 +79,22 @@ def contents(parts, numbers):
     return f'<nav id="contents">{lines}</nav>'
 
 
-def joined(site, numbers):
-    """Return the document of all pages, as HTML.
+def articles(site):
+    """Return the articles of all pages, ready to be joined."""
+    paths = [site / f"{page}.html" for page in pages()]
+    stems = {path.stem for path in paths}
+    return [article(path, stems) for path in paths]
+
+
+def joined(parts, site, numbers):
+    """Return the document of all parts, as HTML.
 
     `numbers` has the page on which the element of an id begins.
     """
-    paths = [site / f"{page}.html" for page in pages()]
-    stems = {path.stem for path in paths}
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
     url = config["repository"]["url"]
-    parts = [article(path, stems) for path in paths]
-    sheets = "".join(
-        str(link)
-        for link in parse(paths[0]).select("link[rel=stylesheet]")
-    )
+    links = parse(site / "book/index.html").select("link[rel=stylesheet]")
+    sheets = "".join(map(str, links))
     return (
         '<!DOCTYPE html><html lang="en" class="whole-course" '
         f'data-theme="light"><head><meta charset="utf-8">{sheets}'
@@ -115,12 +117,12 @@ def page_numbers(reader):
     }
 
 
-def printed(page, url, site):
+def printed(page, parts, url, site):
     """Return the PDF as bytes; `url` is the site's, `page` a browser's."""
     numbers, held = {}, {}
     page.route("**/whole.html", lambda route: route.fulfill(**held))
     for _ in range(3):  # the numbers themselves could move a page break
-        held["body"] = joined(site, numbers)
+        held["body"] = joined(parts, site, numbers)
         page.goto(f"{url}/book/whole.html", wait_until="networkidle")
         pdf = page.pdf(
             format="A4",
@@ -130,7 +132,7 @@ def printed(page, url, site):
             footer_template=FOOTER,
             print_background=True,
             outline=True,
-            tagged=True,
+            tagged=bool(numbers),  # takes longer than all the rest
         )
         before, numbers = numbers, page_numbers(PdfReader(BytesIO(pdf)))
         if numbers == before:
@@ -140,7 +142,8 @@ def printed(page, url, site):
 
 def main():
     with served(SITE) as url, chromium() as browser:
-        TARGET.write_bytes(printed(browser.new_page(), url, SITE))
+        page, parts = browser.new_page(), articles(SITE)
+        TARGET.write_bytes(printed(page, parts, url, SITE))
     count = len(PdfReader(TARGET).pages)
     print(f"{TARGET.relative_to(ROOT)}: {count} pages")
 
