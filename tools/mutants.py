@@ -89,7 +89,7 @@ def variants(node):
 
 
 def changes(parent, tree, where, line=None):
-    """Yield every Change of what is in parent, with the module's text."""
+    """Yield every Change in parent; the tree has it until the next."""
     for field, value in ast.iter_fields(parent):
         if field in ("annotation", "returns"):
             continue
@@ -106,7 +106,7 @@ def changes(parent, tree, where, line=None):
                 was = first_line(at)
                 put(parent, field, k, new)
                 now = first_line(new if at is node else at)
-                yield Change(inside, was, now), ast.unparse(tree)
+                yield Change(inside, was, now)
                 put(parent, field, k, node)
             yield from changes(node, tree, inside, at)
 
@@ -124,11 +124,15 @@ def first_line(node):
     return ast.unparse(node).splitlines()[0]
 
 
+def module_tree(name):
+    return ast.parse(Path("lessons", f"{name}.py").read_text("utf-8"))
+
+
 def mutants(name):
     """Yield (module, Change, text) for each, in functions and classes."""
-    tree = ast.parse(Path("lessons", f"{name}.py").read_text("utf-8"))
-    for change, text in changes(tree, tree, name):
-        yield name, change, text
+    tree = module_tree(name)
+    for change in changes(tree, tree, name):
+        yield name, change, ast.unparse(tree)
 
 
 def noticed(mutant):
