@@ -65,10 +65,6 @@ serve: book ## Build the site and serve it at http://localhost:8000
 pdf: book $(INSTALLED) ## Print the whole course as _build/chain-rule.pdf
 	$(BIN)/python -m tools.pdf
 
-.PHONY: screenshots
-screenshots: book $(INSTALLED) ## Photograph every page into _build/screenshots
-	$(BIN)/python -m tools.screenshots
-
 # -- Writing ---------------------------------------------------------------
 
 .PHONY: tidy
@@ -146,9 +142,18 @@ mutants: $(INSTALLED) ## Break the modules on purpose and see the tests fail
 .PHONY: install
 install: $(INSTALLED) ## Install all that the targets need into .venv
 
+# As for the oldest Python that is promised, and without what torch brings
+# along on Linux with CUDA alone, which it pins itself.
 .PHONY: lock
 lock: ## Resolve the requirements anew and write constraints.txt
-	$(PYTHON) -m tools.lock
+	$(PYTHON) -m venv _build/lock
+	_build/lock/bin/python $(PIP_INSTALL) uv
+	grep -h == requirements-site.txt requirements.txt | _build/lock/bin/uv \
+	  pip compile - --upgrade --quiet --no-annotate --only-binary :all: \
+	  --python-version 3.11.0 --custom-compile-command "make lock" \
+	  --output-file _build/lock/constraints.txt
+	grep -v -e ^cuda- -e ^nvidia- -e ^triton _build/lock/constraints.txt \
+	  > constraints.txt
 
 .PHONY: clean
 clean: ## Remove the site and the caches

@@ -7,7 +7,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tools.pdf import CUT_OFF, FOLDED, TEXT_WIDTH
-from tools.screenshots import OPEN
 
 # The two looks at which axe finds what it finds at all four.
 LOOKS = {"desk": (1280, "light"), "phone": (390, "dark")}
@@ -192,8 +191,9 @@ def open_tab(browser, url):
     faults.check("in the browser")
 
 
-def unfold(tab):
-    tab.evaluate(OPEN)
+def unfold(tab, opened="true"):
+    folds = "document.querySelectorAll('details')"
+    tab.evaluate(f"{folds}.forEach((fold) => {{ fold.open = {opened} }})")
     tab.wait_for_timeout(150)  # sizes have changed
 
 
@@ -253,7 +253,7 @@ def test_page_in_other_hands(open_tab, page):
     tab.set_viewport_size({"width": 640, "height": 450})
     tab.wait_for_timeout(150)
     faults.add("zoomed in", tab.evaluate(TOO_WIDE) + tab.evaluate(CLIPPED))
-    tab.evaluate(OPEN.replace("true", "false"))
+    unfold(tab, "false")
     tab.emulate_media(media="print")
     tab.set_viewport_size({"width": TEXT_WIDTH, "height": 900})
     for name, question in PAPER.items():

@@ -244,7 +244,8 @@ def test_a_number_keeps_its_percent_sign(site, page):
     assert not parted, f"{page} may break these lines: {parted}"
 
 
-CODE = re.compile(r"^(`{3,})(?!\{).*?^\1|`[^`\n]+`", re.S | re.M)
+# A block of code names its language: ``` alone closes a directive.
+CODE = re.compile(r"^(`{3,})\w.*?^\1|`[^`\n]+`", re.S | re.M)
 FORMULA = re.compile(r"(?<!\\)\$\$(.+?)\$\$|(?<!\\)\$(.+?)\$", re.S)
 
 

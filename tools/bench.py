@@ -5,7 +5,6 @@ it?". Nothing here is asserted.
 """
 
 import datetime
-import json
 import os
 import sys
 import time
@@ -18,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from torch import distributed as dist
 from torch import nn
 
-from lessons import figures, mnist, modules, parallel, xor
+from lessons import figures, mnist, parallel
 from lessons.autograd import Tensor, no_grad
 from lessons.datasets import load_mnist
 from lessons.mnist import CrossEntropyLoss, DataLoader
@@ -29,7 +28,6 @@ from tools.reproduce import RESULTS, processor, store
 ROUNDS, IMAGES, BATCH, SIZES, LR = 5, 59_500, 256, (784, 256), 0.5
 PART = 20 * BATCH  # a turn
 FLOOR = "five matrix products"
-MODULES, TORCH = "the course's modules", "PyTorch, eager"
 
 
 def network(dtype):
@@ -43,17 +41,6 @@ def network(dtype):
 def weights(dtype):
     """W1, b1, W2, b2 as the course's own modules would start."""
     return [np.array(p) for p in network(dtype)[0].parameters()]
-
-
-def torch_twin(model, lr):
-    """The same model in PyTorch, and its optimizer."""
-    twin = nn.Sequential()
-    for layer in model.layers:
-        kind, given = getattr(nn, type(layer).__name__), layer.parameters()
-        twin.append(kind(*given[0].shape) if given else kind())
-    for p, q in zip(twin.parameters(), model.parameters(), strict=True):
-        p.data = torch.from_numpy(np.array(q).T.copy())
-    return twin, torch.optim.SGD(twin.parameters(), lr)
 
 
 # -- Programs: each gives an epoch, a function of X and y that returns the
@@ -135,7 +122,11 @@ def on_tape(dtype):
 
 def pytorch(dtype):
     """PyTorch, eager, from the same weights."""
-    model, optimizer = torch_twin(network(dtype)[0], LR)
+    first, second = nn.Linear(*SIZES), nn.Linear(256, 10)
+    model = nn.Sequential(first, nn.ReLU(), second)
+    for p, w in zip(model.parameters(), weights(dtype), strict=True):
+        p.data = torch.from_numpy(w.T.copy())
+    optimizer = torch.optim.SGD(model.parameters(), LR)
     loss_fn = nn.CrossEntropyLoss()
 
     def epoch(X, y):
@@ -157,72 +148,41 @@ def pytorch(dtype):
 PROGRAMS = {
     FLOOR: five_products,
     "plain NumPy loop": plain_numpy,
-    MODULES: course,
+    "the course's modules": course,
     "chapter 8's tape": on_tape,
-    TORCH: pytorch,
+    "PyTorch, eager": pytorch,
 }
 
 
 # -- Measuring ------------------------------------------------------------
 
 
-def seconds(call, *args, clock=time.perf_counter):
+def seconds(call, *args, clock=time.perf_counter, calls=1):
     start = clock()
-    call(*args)
-    return clock() - start
-
-
-def in_turns(programs, base, parts, scale):
-    """{name: (seconds for all, times those of base)}.
-
-    At each part the programs take turns; the quickest turn of each is
-    the one that the rest of the machine disturbed least. Seconds are the
-    processor's, which does not count what else it runs.
-    """
-    clock, calls = time.process_time, programs.values()
-    times = [
-        [seconds(p, *part, clock=clock) for p in calls] for part in parts
-    ]
-    best = np.min(times, axis=0)
-    ratios = best / best[list(programs).index(base)]
-    return dict(
-        zip(programs, zip(scale * best, ratios, strict=True), strict=True)
-    )
+    for _ in range(calls):
+        call(*args)
+    return (clock() - start) / calls
 
 
 def epochs(programs, base, X, y):
-    starts = range(0, IMAGES - PART, PART)
-    parts = [(X[k : k + PART], y[k : k + PART]) for k in starts]
-    return in_turns(programs, base, ROUNDS * parts, IMAGES / PART)
+    """{name: (seconds an epoch, times those of base)}.
 
-
-def xor_steps():
-    """10,000 steps of chapter 4 by hand, in modules and in PyTorch."""
-    parameters, rng = xor.start(3, seed=0), np.random.default_rng(0)
-    first, second = Linear(2, 3, rng=rng), Linear(3, 1, rng=rng)
-    bends = modules.Sigmoid(), modules.Sigmoid()
-    model = Sequential(first, bends[0], second, bends[1])
-    optimizer, loss_fn = SGD(model.parameters(), 0.05), modules.MSELoss()
-    twin, twin_optimizer = torch_twin(model, 0.05)
-    x, y = torch.tensor(xor.INPUTS), torch.tensor(xor.OR)
-
-    def in_torch():
-        twin_optimizer.zero_grad()
-        nn.functional.mse_loss(twin(x), y).backward()
-        twin_optimizer.step()
-
-    steps = {
-        "by hand": lambda: xor.step_by_hand(parameters, 0.05, xor.OR),
-        MODULES: lambda: train_step(
-            model, loss_fn, optimizer, xor.INPUTS, xor.OR
-        ),
-        TORCH: in_torch,
-    }
-    many = {
-        name: lambda step=step: [step() for _ in range(1000)]
-        for name, step in steps.items()
-    }
-    return in_turns(many, TORCH, 4 * ROUNDS * [()], 10)
+    At each part of the images the programs take turns; the quickest turn
+    of each is the one that the rest of the machine disturbed least.
+    Seconds are the processor's, which does not count what else it runs.
+    """
+    parts = [slice(k, k + PART) for k in range(0, IMAGES - PART, PART)]
+    times = [
+        [
+            seconds(epoch, X[part], y[part], clock=time.process_time)
+            for epoch in programs.values()
+        ]
+        for part in ROUNDS * parts
+    ]
+    best = np.min(times, axis=0)
+    ratios = best / best[list(programs).index(base)]
+    each = zip(best * IMAGES / PART, ratios, strict=True)
+    return dict(zip(programs, each, strict=True))
 
 
 def estimators(X, y):
@@ -238,63 +198,52 @@ def estimators(X, y):
     return epochs(fits, "MLPClassifier", X, y)
 
 
-def on_two_ranks(images, labels, rounds=2 * ROUNDS):
-    """What each of two processes does; rank 0 prints its rounds as JSON.
+def on_two_ranks(images, labels):
+    """What each of two processes does; rank 0 writes the tables.
 
-    In seconds, for each batch: a step by rank 0, for which the other
-    waits, and one by both; then all-reduce, of 2 numbers and of all.
+    A step by rank 0, for which the other waits, and one by both take
+    turns; what they exchange is measured alone, as 2 numbers and as all.
     """
 
-    def turn(call, *args, calls=20, ranks=(0, 1)):
-        dist.barrier()
-        if rank in ranks:
-            run = seconds(lambda: [call(*args) for _ in range(calls)])
-            return run / calls
+    def rounds(*programs, calls=20):
+        """Seconds of each program, which says first who runs it."""
+        found = np.zeros((2 * ROUNDS + 1, len(programs)))
+        for at in np.ndindex(found.shape):
+            ranks, call, *args = programs[at[1]]
+            dist.barrier()
+            if rank in ranks:
+                found[at] = seconds(call, *args, calls=calls)
+        return found[1:]  # the first round warms up
 
-    def both_ways(X, y, calls):
-        one = turn(train_step, *alone, X, y, calls=calls, ranks=[0])
-        return one, turn(parallel.parallel_step, *both, X, y, calls=calls)
-
-    found, alone, both = {}, network("float32"), network("float32")
+    alone, both, table = network("float32"), network("float32"), {}
     gradients = np.zeros(sum(p.size for p in both[0].parameters()), "f4")
     with parallel.process_group() as (rank, _):
-        for rows in 2, 64, 256, 1024, 4096:
-            X, y = (images[:rows] / 255).astype("f4"), labels[:rows]
-            calls = min(128, 8192 // rows)
-            found[rows] = [
-                both_ways(X, y, calls) for _ in range(rounds + 1)
-            ]
-        found["all-reduce"] = [
-            [
-                turn(parallel.all_reduce, a)
-                for a in (gradients[:2], gradients)
-            ]
-            for _ in range(rounds + 1)
+        sums = [
+            ((0, 1), parallel.all_reduce, array)
+            for array in (gradients[:2], gradients)
         ]
+        short, whole = np.median(rounds(*sums), axis=0)
+        size = gradients.nbytes
+        link = {"rate": size / (whole - short), "delay": short / 2}
+        for n in 2, 64, 256, 1024, 4096:
+            X, y = (images[:n] / 255).astype("f4"), labels[:n]
+            found = rounds(
+                ([0], train_step, *alone, X, y),
+                ((0, 1), parallel.parallel_step, *both, X, y),
+                calls=min(128, 8192 // n),
+            )
+            one, two = np.median(found, axis=0)
+            faster = np.median(found[:, 0] / found[:, 1])
+            paper = parallel.step_seconds(
+                2, n, row=one / n, calls=5, size=size, **link
+            )
+            table[n] = 1000 * one, 1000 * two, faster, 1000 * paper
     if rank == 0:
-        print(json.dumps(found))
-
-
-def ranks():
-    """Tables of a step by one and by two, and of what they exchange."""
-    found = json.loads(parallel.torchrun(2, "-m", "tools.bench"))
-    rounds = {name: np.array(times[1:]) for name, times in found.items()}
-    median = {name: np.median(r, axis=0) for name, r in rounds.items()}
-    short, whole = median.pop("all-reduce")
-    size = 4 * sum(w.size for w in weights("float32"))
-    link = {"rate": size / (whole - short), "delay": short / 2}
-    table = {}
-    for n, (one, two) in median.items():
-        faster = np.median(rounds[n][:, 0] / rounds[n][:, 1])
-        paper = parallel.step_seconds(
-            2, int(n), row=one / int(n), calls=5, size=size, **link
-        )
-        table[n] = 1000 * one, 1000 * two, faster, 1000 * paper
-    head = ["images a step", "1 process, ms", "2 processes, ms"]
-    write("ranks.csv", [*head, "times as fast", "on paper, ms"], table)
-    table = {"two numbers": ("8", 1000 * short)}
-    table["all gradients"] = f"{size:,}", 1000 * whole
-    write("all-reduce.csv", ["all-reduce", "bytes", "ms"], table)
+        head = ["images a step", "1 process, ms", "2 processes, ms"]
+        write("ranks.csv", [*head, "times as fast", "on paper, ms"], table)
+        table = {"two numbers": ("8", 1000 * short)}
+        table["all gradients"] = f"{size:,}", 1000 * whole
+        write("all-reduce.csv", ["all-reduce", "bytes", "ms"], table)
 
 
 # -- The page -------------------------------------------------------------
@@ -316,15 +265,12 @@ def draw(table):
     """Bars for the ratios, which are the second and the fourth cell."""
     figures.use_style()
     fig, ax = plt.subplots(figsize=(6.4, 2.9))
-    at, names = np.arange(len(table)), list(table)[::-1]
-    for k, color in enumerate([figures.BLUE, figures.GREEN]):
-        widths = [table[name][2 * k + 1] for name in names]
-        label = ["float32", "float64"][k]
-        bars = ax.barh(
-            at + 0.2 - 0.4 * k, widths, 0.36, color=color, label=label
-        )
+    at = np.arange(len(table), 0, -1)
+    for k, dtype in enumerate(["float32", "float64"]):
+        ratios = [cells[2 * k + 1] for cells in table.values()]
+        bars = ax.barh(at - 0.4 * k, ratios, 0.36, label=dtype)
         ax.bar_label(bars, fmt="%.2f", padding=3)
-    ax.set_yticks(at, names)
+    ax.set_yticks(at - 0.2, table)
     ax.axvline(1, color=figures.INK, linewidth=1, linestyle="--")
     ax.set(xlabel="time of an epoch, in units of the five matrix products")
     fig.legend(loc="outside upper right", ncols=2)
@@ -350,11 +296,9 @@ def main():
         head += [f"{dtype}: s an epoch", "times the floor"]
     write("speed.csv", head, table)
     draw(table)
-    head = ["10,000 steps of XOR", "s", "of PyTorch's"]
-    write("steps.csv", head, xor_steps())
     head = ["estimator, Adam, float64", "s an epoch", "of MLPClassifier's"]
     write("estimators.csv", head, estimators(X, labels))
-    ranks()
+    print(parallel.torchrun(2, "-m", "tools.bench"))
     setting = {
         "measured on": datetime.date.today().isoformat(),
         "processor": f"{processor()}, one thread",

@@ -32,11 +32,13 @@ from tools.reproduce import store
 
 SURVIVORS = Path("tests", "survivors.toml")
 TABLE = Path("book", "_results", "mutants.csv")
-MODULES = [*chapters(), "checks", "datasets"]
+# Not chapter 7: its programs are broken on purpose, a change is one more.
+MODULES = [name for name in chapters() if name != "bugs"]
+MODULES += ["checks", "datasets"]
 # The tests beside a module's own.
 DRAWN = "properties", "refusals"
 ALSO = {"own_data": DRAWN[1:], "checks": (*DRAWN, "autograd", "own_data")}
-ALSO |= {"autograd": (), "bugs": ()}
+ALSO |= {"autograd": ()}
 MOST = 300  # seconds; a change after which the tests hang is noticed
 SWAPS = {
     **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div},

@@ -117,19 +117,14 @@ def name_cells(notebook: NotebookNode, path: Path) -> None:
     Colab writes none, nbstripout numbers, and a copied cell has that of
     its original. What the cell was called in the last commit comes first.
     """
-    lost, known = [], set()
+    before, known = committed_ids(path), set()
     for cell in notebook.cells:
-        if cell.get("id", "0").isdigit() or cell.id in known:
-            lost.append(cell)
-        else:
-            known.add(cell.id)
-    before = committed_ids(path) if lost else {}
-    for cell in lost:
-        name = before.get(cell.source)
-        if not name or name.isdigit() or name in known:
-            name = f"cell-{uuid4().hex[:8]}"
-        cell.id = name
-        known.add(name)
+        names = cell.get("id", ""), before.get(cell.source) or ""
+        free = [
+            n for n in names if n and not n.isdigit() and n not in known
+        ]
+        cell.id = free[0] if free else f"cell-{uuid4().hex[:8]}"
+        known.add(cell.id)
 
 
 def run(notebook: NotebookNode, folder: Path) -> list[str]:
