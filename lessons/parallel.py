@@ -5,6 +5,7 @@
 __all__ = [
     "torchrun",
     "end_with_launcher",
+    "clear_end",
     "process_group",
     "all_reduce",
     "shard",
@@ -66,8 +67,21 @@ def end_with_launcher():
     threading.Thread(target=watch, daemon=True).start()
 
 
-# %% process-group
+# %% clear-end
 from contextlib import contextmanager
+
+
+@contextmanager
+def clear_end(what):
+    """Let an error of PyTorch end this process, in one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        why = str(error).split("] ")[-1]
+        sys.exit(f"rank {os.environ['RANK']}: {what} ({why})")
+
+
+# %% process-group
 from datetime import timedelta
 
 import torch.distributed as dist
@@ -77,14 +91,8 @@ import torch.distributed as dist
 def process_group(seconds=60.0):
     """Join the processes of torchrun, each to wait so long for another."""
     end_with_launcher()
-    limit, size = timedelta(seconds=seconds), os.environ["WORLD_SIZE"]
-    try:
-        dist.init_process_group("gloo", timeout=limit)
-    except dist.DistError:
-        sys.exit(
-            f"rank {os.environ['RANK']}: of {size} processes, not all "
-            f"came within {seconds:g} s"
-        )
+    with clear_end(f"not all came together within {seconds:g} s"):
+        dist.init_process_group("gloo", timeout=timedelta(seconds=seconds))
     try:
         yield dist.get_rank(), dist.get_world_size()
     finally:
@@ -97,13 +105,8 @@ import torch
 
 def all_reduce(array):
     """Replace an array by its sum over all ranks, in place."""
-    try:
+    with clear_end("another process has gone, or was silent for too long"):
         dist.all_reduce(torch.from_numpy(array))
-    except RuntimeError as error:
-        sys.exit(
-            f"rank {dist.get_rank()}: another process has gone, or was "
-            f"silent for too long ({str(error).split('] ')[-1]})"
-        )
 
 
 # %% shard
@@ -127,7 +130,8 @@ def mean_gradients(parameters, share):
 def same_start(arrays):
     """Give every rank the numbers that rank 0 has, in place."""
     for array in arrays:
-        dist.broadcast(torch.from_numpy(array), src=0)
+        with clear_end("rank 0 has gone, or was silent for too long"):
+            dist.broadcast(torch.from_numpy(array), src=0)
 
 
 # %% roll-call
@@ -142,8 +146,8 @@ def roll_call(what, number, value=0.0):
     mean = told[0] / dist.get_world_size()
     if mean != number:
         raise RuntimeError(
-            f"{what}: rank {dist.get_rank()} has {number}, the mean over "
-            f"all ranks is {mean:.1f}"
+            f"{what}: rank {dist.get_rank()} has {number}, "
+            f"the mean of all is {mean:.1f}"
         )
     return told[1]
 
@@ -227,11 +231,10 @@ class Checkpoint:
         return {**self.network.state_dict(), "epoch": epoch}
 
     def load_state_dict(self, state):
-        epoch = state.pop("epoch", None)
-        self.network.load_state_dict(state)
-        if epoch is None:
+        if "epoch" not in state:
             raise ValueError("no checkpoint: the file has no epoch")
-        self.epoch = int(epoch)
+        self.epoch = int(state.pop("epoch"))
+        self.network.load_state_dict(state)
 
 
 # %% parallel-train
@@ -269,7 +272,6 @@ FLAGS = {
     "--hidden": 256,
     "--batch-size": 256,
     "--lr": 0.5,
-    "--seed": 0,
     "--timeout": 60.0,
     "--checkpoint": "",
 }
@@ -289,7 +291,7 @@ from lessons.datasets import load_mnist
 from lessons.modules import SGD, Linear, ReLU
 
 
-def digits_network(hidden, seed):
+def digits_network(hidden, seed=0):
     """Chapter 5's network, with chapter 6's state_dict."""
     from lessons.own_data import Network
 
@@ -314,22 +316,20 @@ def main(words=None, told=progress):
     images, labels = load_mnist()
     mine, held = slice(min(given.rows, 60_000)), slice(60_000, None)
     data = images[mine] / 255, labels[mine]
-    loaders = loader_of(*data, given.batch_size, given.seed)
-    model = digits_network(given.hidden, given.seed)
+    loaders = loader_of(*data, given.batch_size)
+    model = digits_network(given.hidden)
     optimizer = SGD(model.parameters(), given.lr)
     task = model, CrossEntropyLoss(), optimizer, loaders, given.epochs
     with process_group(given.timeout) as (rank, size):
         parallel_train(*task, given.checkpoint, told)
     if rank == 0:
         right = accuracy(model(images[held] / 255), labels[held])
-        print(f"{size} processes, {given.epochs} epochs: {right:.4f}")
+        print(f"{given.epochs} epochs, world size {size}: {right:.4f}")
 
 
 # %% entry
-from torch.distributed.elastic.multiprocessing.errors import record
-
 if __name__ == "__main__" and "RANK" in os.environ:
-    record(main)()
+    main()
 
 
 # %% step-seconds

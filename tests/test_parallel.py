@@ -114,7 +114,7 @@ def test_gradients_are_weighted_and_rank_0_gives_the_start(three):
 
 
 def test_a_rank_out_of_step_is_named_on_every_rank(three):
-    mean = "the mean over all ranks is"
+    mean = "the mean of all is"
     for rank, found in enumerate(three):
         told = f"step: rank {rank} has {4 + (rank == 2)}, {mean} 4.3"
         assert found.get("skipped") == told
