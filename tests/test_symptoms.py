@@ -12,7 +12,7 @@ import pytest
 import torch
 
 # ruff: noqa: F401  The programs use them.
-from lessons import chain, matrix, mnist, modules, own_data, xor
+from lessons import chain, matrix, mnist, modules, own_data, parallel, xor
 from lessons.gradcheck import gradcheck
 from tests.support import ROOT
 
@@ -163,6 +163,15 @@ seen = run(seed=0)[0] != run(seed=0)[0]
 # slow
 loader = mnist.DataLoader(np.eye(64), np.eye(64), 1 if wrong else 32)
 (X_batch, _), seen = next(iter(loader)), len(loader) == 64
+# apart
+ranks = [np.random.default_rng(k * wrong).random((2, 1)) for k in range(2)]
+loss = lambda W: np.mean((X @ W - Y) ** 2)
+first, halves = loss(ranks[0]), [(X[r::2], Y[r::2]) for r in range(2)]
+for _ in range(50):
+    G = sum(x.T @ (x @ W - y) for W, (x, y) in zip(ranks, halves)) / 10
+    ranks = [W - 0.1 * G for W in ranks]
+digests = [parallel.digest([W]) for W in ranks]
+seen = loss(ranks[0]) < first / 2 and not np.array_equal(*ranks)
 # memory
 w = torch.ones(2, requires_grad=True)
 losses = [(w * w).sum() for _ in range(3)]
