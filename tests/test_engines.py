@@ -124,10 +124,9 @@ def found(request, site, tmp_path):
             start_new_session=True,
         )
         try:
-            try:
-                yield Handler.found.get(timeout=300)
-            except Empty:
-                pytest.fail(f"{request.param} sent nothing in 5 minutes")
+            yield Handler.found.get(timeout=300)
+        except Empty:
+            pytest.fail(f"{request.param} sent nothing in 5 minutes")
         finally:
             os.killpg(program.pid, signal.SIGTERM)
             server.shutdown()

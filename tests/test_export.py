@@ -90,10 +90,3 @@ def test_a_notebook_of_another_name_is_refused(tmp_path):
     (tmp_path / "7-sample.ipynb").touch()
     with pytest.raises(ValueError, match=r"7-sample.* not named NN-stem"):
         chapters(tmp_path)
-
-
-def test_imports_are_found():
-    code = "import lessons.a\nfrom lessons import b, c\nimport numpy"
-    assert imported(code + "\nfrom lessons.d import (\n    x,\n)") == {
-        *"abcd"
-    }
