@@ -71,7 +71,7 @@ class Result(dict):
 
     def __repr__(self):
         table = [("array", "shape", "nudged", "off by", "verdict")]
-        table += [(name, *row.cells()) for name, row in self.items()]
+        table += [(str(k), *row.cells()) for k, row in self.items()]
         widths = [max(map(len, c)) for c in zip(*table, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)) for row in table]
         verdicts = {row.verdict for row in self.values()}
