@@ -96,7 +96,7 @@ class Step:
 # %% tables
 import itertools
 
-from lessons.checks import Rules, check_step
+from lessons.checks import Rules
 
 RULES = Rules()
 NO_SLOPE = {np.logical_or.reduce, np.logical_and.reduce}
@@ -112,7 +112,7 @@ def record(function, args, how):
     step, values = Step(function, args, how), map(plain, args)
     if function in NO_SLOPE or not Tensor.recording or not step.inputs:
         return function(*values, **how)
-    check_step(RULES.get(function), function, args, how)
+    RULES.admit(function, args, how)
     out = np.asarray(function(*values, **how))
     if out.dtype.kind in "biu":  # truth values and integers
         return out[()]
@@ -184,7 +184,7 @@ def walk(out, G, given=plain):
 
 
 # %% backward
-from lessons.checks import check_tape
+from lessons.checks import intact
 
 
 def backward(self, *, retain_graph=False):
@@ -193,8 +193,7 @@ def backward(self, *, retain_graph=False):
     Frees the tape unless retain_graph. ValueError where self is not one
     number, RuntimeError where its tape is freed or out of date.
     """
-    nodes = tape(self)
-    check_tape(self, nodes)
+    nodes = intact(tape(self))
     for x, G in walk(self, np.ones_like(plain(self))):
         if not x.step:
             x.grad = np.array(G) if x.grad is None else x.grad + G
@@ -477,8 +476,11 @@ def no_grad():
 
 
 # %% setitem
+from lessons.checks import only_leaves
+
+
+@only_leaves
 def __setitem__(self, index, value):
-    check_writing(Tensor.recording or self.step or self.lost)
     self.flags.writeable = True
     np.ndarray.__setitem__(self, index, plain(value))
     self.flags.writeable = False

@@ -30,14 +30,14 @@ __all__ = [
     "check_parameters",
     "check_positive",
     "check_same_arrays",
-    "check_step",
-    "check_tape",
     "check_whole",
     "check_writing",
     "forward_pass",
     "incoming",
+    "intact",
     "matched",
     "nudges",
+    "only_leaves",
     "same_form",
     "shapes",
     "whole_file",
@@ -677,10 +677,29 @@ def _name_of(function):
 
 
 class Rules(dict):
-    """{function: rule}; NotImplementedError for one that it lacks."""
+    """{function: rule}; NotImplementedError for one that it lacks.
+
+    A rule is a tuple with a slope for each argument, or a function from
+    the number of the argument to its slope.
+    """
 
     def __missing__(self, function):
         raise _no_rule(function)
+
+    def admit(self, function, args, kwargs):
+        """Raise where backward could not go through this step."""
+        rule = self.get(function)
+        if rule is None and not isinstance(function, np.ufunc):
+            raise _no_rule(function)
+        for name in kwargs:
+            if name not in ("axis", "keepdims"):
+                raise _no_rule(function, f" with {name}=")
+        for k, x in enumerate(args):
+            if hasattr(x, "lost"):
+                if x.lost:
+                    raise RuntimeError(_LOST)
+                if isinstance(rule, tuple) and not any(rule[k : k + 1]):
+                    raise _no_rule(function, f" by argument {k + 1}")
 
 
 def _no_rule(function, detail=""):
@@ -690,33 +709,28 @@ def _no_rule(function, detail=""):
     )
 
 
-def check_step(rule, function, args, kwargs):
-    """Raise where backward could not go through this step.
-
-    rule: a tuple with a slope for each argument, a function from the
-    number of the argument to its slope, or None.
-    """
-    if rule is None and not isinstance(function, np.ufunc):
-        raise _no_rule(function)
-    for name in kwargs:
-        if name not in ("axis", "keepdims"):
-            raise _no_rule(function, f" with {name}=")
-    for k, x in enumerate(args):
-        if hasattr(x, "lost"):
-            if x.lost:
-                raise RuntimeError(_LOST)
-            if isinstance(rule, tuple) and not any(rule[k : k + 1]):
-                raise _no_rule(function, f" by argument {k + 1}")
-
-
 def check_writing(refused):
     """Raise RuntimeError where a Tensor must not be written."""
     if refused:
         raise RuntimeError(_IN_PLACE)
 
 
-def check_tape(loss, nodes):
-    """Raise where a loss is not one number, or its tape out of date."""
+def only_leaves(write):
+    """Guard a Tensor's __setitem__: a leaf, and nothing is recorded."""
+
+    def guarded(self, index, value):
+        check_writing(self.recording or self.step or self.lost)
+        write(self, index, value)
+
+    return guarded
+
+
+def intact(nodes):
+    """Return nodes, a tape, unless it is out of date.
+
+    ValueError where the last, the loss, is not one number.
+    """
+    loss = nodes[-1]
     if loss.size != 1:
         raise ValueError(f"backward: expected a loss, got {loss.shape}")
     for node in nodes:
@@ -730,3 +744,4 @@ def check_tape(loss, nodes):
                 f"what {_name_of(step.function)} was given has changed "
                 "since: run the forward pass again before backward"
             )
+    return nodes

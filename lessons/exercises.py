@@ -172,7 +172,7 @@ def same(what, found, expected, *, within=1e-9):
             if far.size > 1
             else ""
         )
-        raise Wrong(f"{what}: another value than it should have{which}")
+        raise Wrong(f"{what}: wrong{which}")
 
 
 def right_gradients(loss, arrays):

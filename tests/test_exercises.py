@@ -42,7 +42,7 @@ def judge_solution(name, right, wrong):
 
 DEFINITION = ast.FunctionDef | ast.ClassDef
 SIGN, TWICE = "the sign is turned", "2 times too large"
-HALF, VALUE = "2 times too small", ": another value"
+HALF, VALUE = "2 times too small", ": wrong"
 SOFTMAX = "out * (G - (G * out).sum(axis=1, keepdims=True))"
 # What stands in a solution, what is put there instead, and what is said.
 SLIPS = {
