@@ -59,6 +59,7 @@ def array(*shape):
 # Arguments without words in the signature, by the name of the function.
 OTHERS = {
     "train": lambda: {"layers": [matrix.Linear(4, 3, rng=rng())]},
+    "clear_end": lambda: {"what": "not all came"},
     "loss_and_gradients": lambda: dict(
         zip(["W1", "b1", "W2", "b2"], xor.start(5, 0), strict=True)
     ),

@@ -100,16 +100,16 @@ def test_the_callers_own_settings_reach_no_row(monkeypatch):
     assert env["OMP_NUM_THREADS"] == "1"
 
 
-@pytest.mark.parametrize(("text", "result"), [("0.25", 0), ("0.26", 1)])
-def test_a_changed_digit_differs(tmp_path, capsys, text, result):
+def test_a_changed_digit_differs(tmp_path, capsys):
     """Nothing stands in for anything: this computer, and nbval."""
-    stored = new_output("stream", name="stdout", text=f"{text}\n")
-    cell = new_code_cell(
-        "print(0.25)", execution_count=1, outputs=[stored]
-    )
-    path = tmp_path / "01-a.ipynb"
-    nbformat.write(new_notebook(cells=[cell]), path)
-    assert main(["torch-default"], [path]) == result
+    paths = [tmp_path / "right.ipynb", tmp_path / "wrong.ipynb"]
+    for path, text in zip(paths, ["0.25\n", "0.26\n"], strict=True):
+        stored = new_output("stream", name="stdout", text=text)
+        cell = new_code_cell(
+            "print(0.25)", execution_count=1, outputs=[stored]
+        )
+        nbformat.write(new_notebook(cells=[cell]), path)
+    assert main(["torch-default"], paths) == 1
     said = capsys.readouterr().out
-    assert "PyTorch DEFAULT | " in said
-    assert ("'0.26\\n' == '0.25\\n'" in said) == bool(result)
+    assert "| PyTorch DEFAULT | 1 | differs\n" in said
+    assert r"'0.26\n' == '0.25\n'" in said
