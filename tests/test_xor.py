@@ -95,3 +95,5 @@ def test_solved_wants_all_four_answers_of_each_network():
     assert solved(np.abs(XOR - 0.49)) and not solved(almost)
     assert list(solved(np.stack([almost, XOR]))) == [False, True]
     assert solved(almost, OR)
+    for off in 0.5, -0.51:
+        assert not solved(XOR + off)
