@@ -272,7 +272,8 @@ def kept(arguments):
 
 
 def test_whatever_has_words_in_its_signature_is_checked():
-    assert len(FOUND) > 20
+    # SGD has a number in its signature, and no words.
+    assert len(FOUND) > 20 and "modules.SGD" in FOUND
     assert not BARE, f"@shapes belongs above {BARE}"
 
 
