@@ -67,8 +67,9 @@ def test_a_step_moves_against_all_four_gradients():
 def test_many_starts_go_as_each_goes_alone(hidden, biases):
     seeds, lr = range(5), 0.7
     starts = [start(hidden, seed) for seed in seeds]
+    without = {} if biases else {"biases": False}
     losses, A, Y_hat = train_starts(
-        starts, lr=lr, num_steps=60, Y=OR, biases=biases
+        starts, lr=lr, num_steps=60, Y=OR, **without
     )
     for k, parameters in enumerate(starts):
         single = []
