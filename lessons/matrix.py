@@ -142,7 +142,6 @@ class Linear:
     def __init__(self, in_features, out_features, *, rng):
         self.W = he_init(in_features, out_features, rng).view(GradArray)
         self.b = np.zeros(out_features).view(GradArray)
-        self.out = None
 
     def forward(self, X):
         self.X, self.out = X, lin(X, self.W, self.b)
